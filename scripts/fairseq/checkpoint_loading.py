@@ -1,0 +1,71 @@
+"""Checkpoints are data: they are read with `weights_only=True`, and code inside one is refused, never run.
+
+This file is added to fairseq by the build in fairseq-bbpe's scripts/fairseq; everything else there is fairseq's own.
+"""
+
+import argparse
+import pickle
+
+import numpy as np
+import torch
+
+# What fairseq itself writes into a checkpoint beyond tensors and plain Python values: the command line, and NumPy
+# numbers among the meters. NumPy 1 wrote the same two functions under the name numpy.core, NumPy 2 under numpy._core.
+SAFE_GLOBALS = [
+    argparse.Namespace,
+    np.ndarray,
+    np.dtype,
+    *(getattr(np.dtypes, name) for name in np.dtypes.__all__),
+    *(
+        (function, f"numpy.{core}.multiarray.{name}")
+        for core in ("core", "_core")
+        for name, function in (
+            ("_reconstruct", np._core.multiarray._reconstruct),
+            ("scalar", np._core.multiarray.scalar),
+        )
+    ),
+]
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that is damaged, or that holds more than data; the message names the file and the remedy."""
+
+
+def load_checkpoint_as_data(file, map_location):
+    """What `torch.load` returns for an open binary `file`, with the classes of `SAFE_GLOBALS` allowed and no others.
+
+    Raises `CheckpointError` if the file is truncated or is no checkpoint, or if it names any other class or function;
+    nothing that it names is imported or called.
+    """
+    name = getattr(file, "name", "checkpoint")
+    try:
+        with torch.serialization.safe_globals(SAFE_GLOBALS):
+            return torch.load(file, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        refused = _refused_globals(file)
+        if refused:
+            raise CheckpointError(
+                f"{name}: refused, it is not only data: it asks for {', '.join(refused)}. "
+                "Nothing of it was run. Load only checkpoints that fairseq wrote."
+            ) from None
+        raise CheckpointError(f"{name}: not a checkpoint, or a damaged one ({_first_line(error)}). {REMEDY}") from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{name}: not a checkpoint, or a damaged one ({_first_line(error)}). {REMEDY}") from None
+
+
+REMEDY = "Copy it again, or name an earlier one with --restore-file or --path."
+
+
+def _refused_globals(file) -> list[str]:
+    """Names of the classes and functions that `file` asks for and that are not allowed."""
+    try:
+        file.seek(0)
+        with torch.serialization.safe_globals(SAFE_GLOBALS):
+            return torch.serialization.get_unsafe_globals_in_checkpoint(file)
+    except Exception:
+        # The old format (before torch 1.6) cannot be listed; the caller then gives torch's own words.
+        return []
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
