@@ -1,4 +1,4 @@
-"""The edits that make fairseq 0.12.2 whole on Python 3.10-3.13, torch >= 2.6, NumPy 2, hydra-core 1.3 and omegaconf 2.3.
+"""The edits that make fairseq 0.12.2 whole on Python 3.10-3.13, torch >= 2.6, NumPy 2, hydra 1.3 and omegaconf 2.3.
 
 Each edit names its file, what it changes and why, and how often the text to change must be found: if the
 file does not match, the build stops. Nothing else of fairseq is touched.
@@ -71,17 +71,27 @@ EDITS = [
     # --- hydra-core 1.3 ---------------------------------------------------------------------------------------------
     Edit(
         "fairseq/dataclass/utils.py",
-        r"from hydra\.experimental import compose, initialize",
-        "from hydra import compose, initialize",
+        r"^from hydra\.experimental import compose, initialize$",
+        r"from hydra import compose, initialize",
         1,
         "both left hydra.experimental, whose copies warn at every start",
+    ),
+    Edit(
+        "fairseq/dataclass/utils.py",
+        r"^logger = logging\.getLogger\(__name__\)$",
+        r"\g<0>\n\n"
+        "# hydra-core 1.3 behaves as 1.1 where asked to, which fairseq needs, and says each time that 1.4 will not.\n"
+        "import warnings\n\n"
+        'warnings.filterwarnings("ignore", message="[^a-z]*(version_base=|config. is validated against)")',
+        1,
+        "the wheel asks for hydra-core < 1.4, so the warning tells its reader nothing",
     ),
     Edit(
         "fairseq/dataclass/utils.py",
         r"with initialize\(config_path=config_path\):",
         'with initialize(config_path=config_path, version_base="1.1"):',
         1,
-        "without version_base hydra 1.3 warns at every start and guesses the behaviour of 1.1",
+        "a version_base must be named; from 1.2 on hydra no longer matches fairseq's schema with its config.yaml",
     ),
     Edit(
         "fairseq/dataclass/utils.py",
@@ -90,12 +100,13 @@ EDITS = [
         1,
         "hydra 1.3 has deprecated the flag and warns at every start",
     ),
+    Edit("fairseq/config/config.yaml", r"\A# @package _group_\n", "", 1, "a header that hydra 1.3 warns of"),
     Edit(
         "fairseq_cli/hydra_train.py",
         r'@hydra\.main\(config_path=(.*), config_name="config"\)',
         r'@hydra.main(config_path=\1, config_name="config", version_base="1.1")',
         1,
-        "as above, for fairseq-hydra-train",
+        "a version_base must be named, as above",
     ),
     # --- NumPy 2 ----------------------------------------------------------------------------------------------------
     Edit("fairseq/data/data_utils.py", r"\bnp\.int\b", "int", 1, "the alias np.int is gone"),
@@ -139,6 +150,34 @@ EDITS = [
         'obj = torch.load(buffer, map_location="cpu", weights_only=False)',
         1,
         "no file: bytes that rank 0 of this very program has just sent, and that hold fairseq's own classes",
+    ),
+    Edit(
+        "fairseq/tasks/fairseq_task.py",
+        r"torch\.cuda\.amp\.autocast\(enabled=",
+        'torch.amp.autocast("cuda", enabled=',
+        1,
+        "deprecated under its old name, and warned of in every training",
+    ),
+    Edit(
+        "fairseq/optim/amp_optimizer.py",
+        r"torch\.cuda\.amp\.GradScaler\(",
+        'torch.amp.GradScaler("cuda", ',
+        1,
+        "deprecated under its old name",
+    ),
+    Edit(
+        "fairseq/data/iterators.py",
+        r"pin_memory=True",
+        "pin_memory=torch.cuda.is_available()",
+        2,
+        "pinned memory serves a GPU; without one torch warns at every epoch",
+    ),
+    Edit(
+        "fairseq/tasks/text_to_speech.py",
+        r'^    logger\.info\("Please install tensorboardX: pip install tensorboardX"\)\n',
+        "",
+        1,
+        "only text-to-speech asks for it, yet every command said so at its start",
     ),
     # --- the version says that it is edited -------------------------------------------------------------------------
     Edit("fairseq/version.py", r'"0\.12\.2"', '"{version}"', 1, "a local version label shows that it is edited"),
