@@ -1,0 +1,192 @@
+"""The Transformer of the BBPE paper: fairseq's own, with embeddings put in their context before the encoder.
+
+The presets are the rows of Table 2; dropouts are those of "Models and Learning". `--embed-context none` gives the
+paper's models without a plus sign, `gru` (the default) those with one.
+"""
+
+from argparse import ArgumentParser, Namespace
+
+from fairseq.models import register_model, register_model_architecture
+from fairseq.models.transformer import TransformerEncoderBase, TransformerModel
+from fairseq.models.transformer.transformer_legacy import base_architecture
+from omegaconf import DictConfig, OmegaConf
+
+from fairseq_bbpe.bpe import BBPE
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.modules.contextualizer import BiGRU, DepthwiseConv
+
+CONTEXTS = ("none", "conv", "gru")
+
+
+def build_contextualizer(cfg):
+    """The layer that `--embed-context` names, or None; raises `UserError` where there is none of that name."""
+    layers = cfg.embed_context_layers
+    if layers < 1:
+        raise UserError(f"--embed-context-layers {layers}: give 1 or more, or --embed-context none")
+    if cfg.embed_context == "none":
+        return None
+    if cfg.embed_context == "conv":
+        return DepthwiseConv(cfg.encoder.embed_dim, cfg.embed_context_kernel, layers)
+    if cfg.embed_context == "gru":
+        return BiGRU(cfg.encoder.embed_dim, layers)
+    raise UserError(f"--embed-context {cfg.embed_context}: give one of {', '.join(CONTEXTS)}")
+
+
+class TransformerBBPEEncoder(TransformerEncoderBase):
+    """fairseq's Transformer encoder on contextualised embeddings."""
+
+    def __init__(self, cfg, dictionary, embed_tokens, return_fc=False):
+        super().__init__(cfg, dictionary, embed_tokens, return_fc)
+        self.contextualizer = build_contextualizer(cfg)
+
+    def forward_embedding(self, src_tokens, token_embedding=None):
+        """`(B, T)` ids -> `(B, T, C)` contextualised embeddings with positions, and without them."""
+        if token_embedding is None:
+            token_embedding = self.embed_tokens(src_tokens)
+        if self.contextualizer is not None:
+            padding_mask = src_tokens.eq(self.padding_idx)
+            # Scaled to unit variance as the Transformer's inputs are; fairseq scales what it gets here, so undo that.
+            contextualized = self.contextualizer(self.embed_scale * token_embedding, padding_mask)
+            token_embedding = contextualized / self.embed_scale
+        return super().forward_embedding(src_tokens, token_embedding)
+
+
+@register_model("transformer_bbpe_ctx")
+class TransformerBBPE(TransformerModel):
+    """A Transformer whose source embeddings are contextualised by nothing, a depth-wise convolution or a Bi-GRU."""
+
+    registered_as = "transformer_bbpe_ctx"
+
+    @classmethod
+    def hub_models(cls):
+        """No model of this kind is published by name."""
+        return {}
+
+    @classmethod
+    def add_args(cls, parser):
+        """Add fairseq's options of a Transformer, and ours."""
+        super().add_args(parser)
+        parser.add_argument(
+            "--embed-context",
+            choices=CONTEXTS,
+            help="what contextualises the source embeddings: none, conv (depth-wise convolution) or gru (Bi-GRU); "
+            "default: gru",
+        )
+        parser.add_argument(
+            "--embed-context-kernel",
+            type=int,
+            metavar="K",
+            help="columns a depth-wise convolution sees, odd; default: 5",
+        )
+        parser.add_argument(
+            "--embed-context-layers",
+            type=int,
+            metavar="N",
+            help="layers that contextualise, one on another; default: 1",
+        )
+
+    @classmethod
+    def build_model(cls, args, task):
+        """Build a new model, after a look at what a hydra file may have misspelt."""
+        if isinstance(args, DictConfig):
+            args = _namespace(args, cls)
+        transformer_bbpe_ctx(args)
+        model = super().build_model(args, task)
+        _check_bpe_when_built(task)
+        return model
+
+    @classmethod
+    def build_encoder(cls, cfg, src_dict, embed_tokens):
+        """fairseq's encoder, on contextualised embeddings."""
+        return TransformerBBPEEncoder(cfg, src_dict, embed_tokens)
+
+    @classmethod
+    def from_pretrained(cls, *args, **kwargs):
+        """As fairseq's `from_pretrained`; raises `UserError` if `bbpe_model` does not fit the model's dictionary."""
+        hub = super().from_pretrained(*args, **kwargs)
+        _check_fits(hub.bpe, hub.task)
+        return hub
+
+
+def _namespace(cfg: DictConfig, model) -> Namespace:
+    """The flat namespace that fairseq's Transformer is configured by, from a hydra file's `model:` section."""
+    parser = ArgumentParser(allow_abbrev=False)
+    model.add_args(parser)
+    defaults = Namespace()
+    transformer_bbpe_ctx(defaults)
+    known = {action.dest for action in parser._actions} | set(vars(defaults)) | {"_name", "arch"}
+    values = OmegaConf.to_container(cfg, resolve=True)
+    # `fairseq-train` hands over all its options at once; a hydra file's section holds the model's alone.
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise UserError(
+            f"model: {values['_name']} has no option {', '.join(unknown)}; 'fairseq-train --help' lists them"
+        )
+    return Namespace(**values)
+
+
+def _check_fits(bpe, task) -> None:
+    if isinstance(bpe, BBPE):
+        bpe.check_fits(task.source_dictionary, "source")
+        bpe.check_fits(task.target_dictionary, "target")
+
+
+def _check_bpe_when_built(task) -> None:
+    """The commands build the bpe after the model: have their task compare it with its dictionaries then."""
+    build_bpe = task.build_bpe
+
+    def build_and_check(args):
+        bpe = build_bpe(args)
+        _check_fits(bpe, task)
+        return bpe
+
+    task.build_bpe = build_and_check
+
+
+@register_model_architecture("transformer_bbpe_ctx", "transformer_bbpe_ctx")
+def transformer_bbpe_ctx(args):
+    """T_base of Table 2: 6 layers, 512 wide, 8 heads; embeddings shared, as the paper's parameter counts are."""
+    args.embed_context = getattr(args, "embed_context", "gru")
+    args.embed_context_kernel = getattr(args, "embed_context_kernel", 5)
+    args.embed_context_layers = getattr(args, "embed_context_layers", 1)
+    args.attention_dropout = getattr(args, "attention_dropout", 0.1)
+    args.activation_dropout = getattr(args, "activation_dropout", 0.1)
+    args.share_all_embeddings = getattr(args, "share_all_embeddings", True)
+    base_architecture(args)
+
+
+def _preset(args, **settings) -> None:
+    for name, value in settings.items():
+        setattr(args, name, getattr(args, name, value))
+    transformer_bbpe_ctx(args)
+
+
+def _width(dim: int, ffn_dim: int, heads: int, layers: int) -> dict:
+    return {
+        f"{side}_{name}": value
+        for side in ("encoder", "decoder")
+        for name, value in {
+            "embed_dim": dim,
+            "ffn_embed_dim": ffn_dim,
+            "attention_heads": heads,
+            "layers": layers,
+        }.items()
+    }
+
+
+@register_model_architecture("transformer_bbpe_ctx", "transformer_bbpe_ctx_big")
+def transformer_bbpe_ctx_big(args):
+    """T_big of Table 2."""
+    _preset(args, **_width(1024, 4096, 16, 6), dropout=0.3)
+
+
+@register_model_architecture("transformer_bbpe_ctx", "transformer_bbpe_ctx_flores")
+def transformer_bbpe_ctx_flores(args):
+    """T_flores of Table 2, for little data (Si-En): attention and ReLU dropout 0.2."""
+    _preset(args, **_width(512, 2048, 2, 5), dropout=0.4, attention_dropout=0.2, activation_dropout=0.2)
+
+
+@register_model_architecture("transformer_bbpe_ctx", "transformer_bbpe_ctx_tiny")
+def transformer_bbpe_ctx_tiny(args):
+    """Small enough to learn something on a CPU within minutes; not in the paper."""
+    _preset(args, **_width(256, 1024, 4, 2), attention_dropout=0.0, activation_dropout=0.0)

@@ -1,0 +1,1 @@
+"""Layers of the two papers: torch only, no registration, no command line."""
