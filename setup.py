@@ -7,29 +7,42 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
+
+def read(file: str) -> str:
+    """Text of a file of the project."""
+    return (HERE / file).read_text(encoding="utf-8")
+
+
+def value(name: str, file: str) -> str:
+    """The string that `file` assigns to `name`."""
+    return re.search(rf'^{name} = "(.+)"$', read(file), re.MULTILINE)[1]
+
+
+EXTRAS = {
+    "examples": ["babel>=2.14"],
+    "analysis": ["matplotlib>=3.8"],
+    "test": ["hypothesis>=6", "pytest>=8", "ruff>=0.9"],
+    "bench": ["tokenizers>=0.20"],
+}
+
 setup(
     name="fairseq-bbpe",
-    version=re.search(r'__version__ = "(.+)"', (HERE / "fairseq_bbpe/__init__.py").read_text(encoding="utf-8"))[1],
+    version=value("__version__", "fairseq_bbpe/__init__.py"),
     description="Train and run translation models on bytes: byte-level BPE and ByteNet as a fairseq plugin",
-    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description=read("README.md"),
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["fairseq_bbpe", "fairseq_bbpe.*"]),
     install_requires=[
         # Not on the index: `pip install ./scripts/fairseq` builds it. The upper end of torch is the newest tested one.
-        "fairseq==0.12.2+bbpe.1",
+        f"fairseq==0.12.2+{value('LABEL', 'scripts/fairseq/backend.py')}",
         "torch>=2.6,<2.14",
         "numpy>=2,<3",
         "sentencepiece>=0.2",
         "sacrebleu>=2.4",
         "tqdm",
     ],
-    extras_require={
-        "examples": ["babel>=2.14"],
-        "analysis": ["matplotlib>=3.8"],
-        "dev": ["babel>=2.14", "hypothesis>=6", "matplotlib>=3.8", "pytest>=8", "ruff>=0.9"],
-        "bench": ["tokenizers>=0.20"],
-    },
+    extras_require={**EXTRAS, "all": sum(EXTRAS.values(), [])},
     entry_points={"console_scripts": ["fairseq-bbpe = fairseq_bbpe.cli:main"]},
 )

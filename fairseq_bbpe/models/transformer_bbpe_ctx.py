@@ -6,10 +6,14 @@ paper's models without a plus sign, `gru` (the default) those with one.
 
 from argparse import ArgumentParser, Namespace
 
+from fairseq.distributed import fsdp_wrap
 from fairseq.models import register_model, register_model_architecture
 from fairseq.models.transformer import TransformerEncoderBase, TransformerModel
 from fairseq.models.transformer.transformer_legacy import base_architecture
+from fairseq.modules.checkpoint_activations import checkpoint_wrapper
+from fairseq.modules.transformer_layer import TransformerEncoderLayerBase
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from fairseq_bbpe.bpe import BBPE
 from fairseq_bbpe.errors import UserError
@@ -32,12 +36,40 @@ def build_contextualizer(cfg):
     raise UserError(f"--embed-context {cfg.embed_context}: give one of {', '.join(CONTEXTS)}")
 
 
+class EncoderLayer(TransformerEncoderLayerBase):
+    """fairseq's encoder layer without the second copy of its weights that fairseq 0.12.2 keeps for a fused kernel.
+
+    The copies train as zeros: at T_base they make 19M parameters out of nothing, in every checkpoint and optimizer
+    state, and leave several processes waiting for gradients that never come.
+    """
+
+    FUSED = ("in_proj", "out_proj", "fc1", "fc2")
+
+    def __init__(self, cfg, return_fc=False):
+        super().__init__(cfg, return_fc)
+        for name in self.FUSED:
+            delattr(self, f"{name}_weight")
+            delattr(self, f"{name}_bias")
+        self.can_use_fastpath = False
+
+    def _load_from_state_dict(self, *args, **kwargs):
+        # Past fairseq's own, which would fill the copies.
+        nn.Module._load_from_state_dict(self, *args, **kwargs)
+
+
 class TransformerBBPEEncoder(TransformerEncoderBase):
     """fairseq's Transformer encoder on contextualised embeddings."""
 
     def __init__(self, cfg, dictionary, embed_tokens, return_fc=False):
         super().__init__(cfg, dictionary, embed_tokens, return_fc)
         self.contextualizer = build_contextualizer(cfg)
+
+    def build_encoder_layer(self, cfg):
+        """One layer, wrapped as fairseq wraps its own for `--checkpoint-activations` and sharded training."""
+        layer = EncoderLayer(cfg, return_fc=self.return_fc)
+        if cfg.checkpoint_activations:
+            layer = checkpoint_wrapper(layer, offload_to_cpu=cfg.offload_activations)
+        return fsdp_wrap(layer, min_num_params=0 if cfg.checkpoint_activations else cfg.min_params_to_wrap)
 
     def forward_embedding(self, src_tokens, token_embedding=None):
         """`(B, T)` ids -> `(B, T, C)` contextualised embeddings with positions, and without them."""
@@ -145,13 +177,12 @@ def _check_bpe_when_built(task) -> None:
 
 @register_model_architecture("transformer_bbpe_ctx", "transformer_bbpe_ctx")
 def transformer_bbpe_ctx(args):
-    """T_base of Table 2: 6 layers, 512 wide, 8 heads; embeddings shared, as the paper's parameter counts are."""
+    """T_base of Table 2: 6 layers, 512 wide, 8 heads. The paper's sizes are those of `--share-all-embeddings`."""
     args.embed_context = getattr(args, "embed_context", "gru")
     args.embed_context_kernel = getattr(args, "embed_context_kernel", 5)
     args.embed_context_layers = getattr(args, "embed_context_layers", 1)
     args.attention_dropout = getattr(args, "attention_dropout", 0.1)
     args.activation_dropout = getattr(args, "activation_dropout", 0.1)
-    args.share_all_embeddings = getattr(args, "share_all_embeddings", True)
     base_architecture(args)
 
 

@@ -4,29 +4,23 @@ A vocabulary of N pieces is the 256 bytes and N-256 merges of them, whatever tex
 unknown to it. With N = 256 there are no merges, and it is the paper's "byte" vocabulary.
 """
 
-import io
-import math
 import os
-import random
-import re
 import tempfile
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 import sentencepiece
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.alphabet import SPACE, SYMBOLS, bytes_to_symbols, symbols_to_bytes
+from fairseq_bbpe.text.learning import sampled, train
 
 # sentencepiece wants a piece for what it cannot spell: ours is never produced, and no bytes can collide with its name.
 UNKNOWN = "\u2047"
 
 # A piece so spelled would be taken for fairseq's own symbol unless dict.txt says otherwise.
 FAIRSEQ_SPECIALS = frozenset({"<s>", "<pad>", "</s>", "<unk>"})
-
-# Longest stretch of a line learned from at once, in bytes: sentencepiece's trainer keeps positions in 16 bits.
-_STRETCH = 32768
 
 
 class Vocabulary:
@@ -87,34 +81,27 @@ class Vocabulary:
         if size == len(SYMBOLS):
             lines = ()  # no merges: nothing to learn
         if sample:
-            lines = _sampled(lines, sample)
-        model = io.BytesIO()
-        try:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=chain(SYMBOLS, _learnable(lines)),  # each symbol once, so that none is missing
-                model_writer=model,
-                model_type="bpe",
-                vocab_size=size + 1,
-                character_coverage=1.0,
-                normalization_rule_name="identity",
-                add_dummy_prefix=False,
-                remove_extra_whitespaces=False,
-                max_sentence_length=4 * _STRETCH,
-                max_sentencepiece_length=128,  # a symbol counts as a character: the default, 16, is 5 Japanese ones
-                unk_id=0,
-                unk_piece=UNKNOWN,
-                bos_id=-1,
-                eos_id=-1,
-                pad_id=-1,
-                num_threads=workers,
-                minloglevel=0 if verbose else 3,
-            )
-        except RuntimeError as error:
-            raise _readable(error, size) from None
-        return cls(model.getvalue())
+            lines = sampled(lines, sample)
+        model = train(
+            chain(SYMBOLS, map(bytes_to_symbols, lines)),  # each symbol once, so that none is missing
+            size,
+            own_pieces=1,
+            workers=workers,
+            verbose=verbose,
+            model_type="bpe",
+            add_dummy_prefix=False,
+            remove_extra_whitespaces=False,
+            max_sentencepiece_length=128,  # a symbol counts as a character: the default, 16, is 5 Japanese ones
+            unk_id=0,
+            unk_piece=UNKNOWN,
+            bos_id=-1,
+            eos_id=-1,
+            pad_id=-1,
+        )
+        return cls(model)
 
     def save(self, prefix: str | os.PathLike) -> tuple[Path, Path]:
-        """Write ``prefix.model`` and ``prefix.dict.txt``, both or neither, and return their paths."""
+        """Write ``prefix.model`` and ``prefix.dict.txt``, neither ever half-written, and return their paths."""
         model, dictionary = Path(f"{prefix}.model"), Path(f"{prefix}.dict.txt")
         try:
             with tempfile.TemporaryDirectory(prefix=".fairseq-bbpe-", dir=model.parent) as folder:
@@ -137,7 +124,7 @@ class Vocabulary:
 
     def encode(self, text: str | bytes) -> str:
         """Segment one text into pieces joined by spaces."""
-        return self.encode_lines([text.encode() if isinstance(text, str) else text])[0]
+        return self.encode_lines([text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text])[0]
 
     def encode_lines(self, lines: list[bytes], workers: int = 1) -> list[str]:
         """Segment many lines, each into pieces joined by spaces."""
@@ -163,35 +150,3 @@ class Vocabulary:
     def decode(pieces: str) -> bytes:
         """Undo `encode`, byte for byte, of any vocabulary: the pieces spell their bytes."""
         return symbols_to_bytes(pieces.replace(" ", ""))
-
-
-def _learnable(lines: Iterable[bytes]) -> Iterator[str]:
-    for line in lines:
-        symbols = bytes_to_symbols(line)
-        for start in range(0, len(symbols), _STRETCH):
-            yield symbols[start : start + _STRETCH]
-
-
-def _sampled(lines: Iterable[bytes], size: int, seed: int = 1) -> list[bytes]:
-    """Draw `size` lines evenly in one pass: reservoir sampling that skips ahead (Li 1994, "Algorithm L")."""
-    draw = random.Random(seed).random
-    rest = iter(lines)
-    reservoir = list(islice(rest, size))
-    threshold = 1.0
-    while True:
-        threshold *= (1.0 - draw()) ** (1 / size)
-        skipped = math.log(1.0 - draw()) / math.log1p(-threshold) if threshold < 1.0 else 0
-        line = next(islice(rest, int(skipped), None), None)
-        if line is None:
-            return reservoir
-        reservoir[int(draw() * size)] = line
-
-
-def _readable(error: RuntimeError, size: int) -> UserError:
-    largest = re.search(r"Please set it to a value <= (\d+)", str(error))
-    if largest:
-        # sentencepiece counts its own piece for the unknown, we do not.
-        return UserError(
-            f"vocabulary size {size}: this text supports at most {int(largest[1]) - 1}: give that or less, or more text"
-        )
-    return UserError(f"vocabulary size {size}: sentencepiece could not learn: {error}")

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Sets up and runs every check of the project; `scripts/test.sh --help` says more.
+set -euo pipefail
+
+case "${1:-}" in
+  -h | --help)
+    cat <<'HELP'
+usage: bash scripts/test.sh [PYTEST_ARGUMENT ...]
+
+Runs scripts/setup.sh, the linter, and all tests: properties, golden files, doctests, the real fairseq commands in
+subprocesses, the quick start at a size of seconds, and the commands of README.md. Arguments go to pytest, such as
+`tests/test_recovery.py` or `-k bpe`.
+HELP
+    exit 0
+    ;;
+esac
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+bash "$root/scripts/setup.sh"
+if [[ -z "${VIRTUAL_ENV:-}" ]]; then
+  # shellcheck disable=SC1091
+  source "$root/.venv/bin/activate"
+fi
+
+cd "$root"
+ruff check .
+ruff format --check .
+python -m pytest "$@"
