@@ -43,6 +43,6 @@ setup(
         "sacrebleu>=2.4",
         "tqdm",
     ],
-    extras_require={**EXTRAS, "all": sum(EXTRAS.values(), [])},
+    extras_require={**EXTRAS, "all": [need for needs in EXTRAS.values() for need in needs]},
     entry_points={"console_scripts": ["fairseq-bbpe = fairseq_bbpe.cli:main"]},
 )
