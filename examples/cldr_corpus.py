@@ -1,0 +1,332 @@
+#!/usr/bin/env python3
+"""Build a many-to-English parallel corpus from Unicode CLDR, whose translations the Babel package ships.
+
+For CLDR, people translated days, lengths of time, amounts, places and languages into hundreds of languages. A sentence
+here is one datum (a moment, a price, a list of countries) said in one language and in English. Every single word is in
+the training set; a sentence of the valid or test set is a combination of them that the training set has on neither side.
+
+One script is left out of all three: `unseen.*` is in a language whose letters no training line has.
+
+Written into --output: {train,valid,test,unseen}.{src,en,lang}, aligned line by line, and corpus.json, which says what
+they hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import sys
+import tempfile
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import babel
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_interval, format_time, format_timedelta, get_datetime_format
+from babel.lists import format_list
+from babel.numbers import format_currency, get_currency_name
+from babel.units import format_unit
+
+ENGLISH = Locale("en")
+MANIFEST = "corpus.json"
+UNSEEN_PAIRS = 20
+LANGUAGES = "am ar bn de el es fa fr gu he hi hy ja ka km ko pa ru ta te th tr uk zh"
+TERRITORIES, TONGUES, CURRENCIES, UNITS = map(
+    str.split,
+    (
+        "AR AT AU BD BE BG BR BY CA CH CL CN CO CU CY CZ DE DK DZ EC EE EG ES ET FI FR GB GE GR HR HU ID IE IL IN IQ IR"
+        " IS IT JM JO JP KE KH KR KW KZ LA LB LK LT LV LY MA MG ML MM MN MT MX MY MZ NG NL NO NP NZ PE PH PK PL PT RO"
+        " RS RU SA SD SE SG SK SN SY TH TN TR UA US UY UZ VE VN YE ZA ZM",
+        "af am ar az be bg bn ca cs cy da de el en es et eu fa fi fr ga gu he hi hr hu hy id is it ja ka kk km kn ko la"
+        " lo lt lv mk ml mn mr ms my ne nl pa pl ps pt ro ru sk sl so sq sr sv sw ta te th tr uk ur uz vi yi zh zu",
+        "AED ARS AUD BRL CAD CHF CLP CNY CZK DKK EGP EUR GBP HUF IDR ILS INR JPY KRW MXN NOK PLN RUB SEK THB TRY UAH USD"
+        " VND ZAR",
+        "angle-degree area-square-kilometer area-square-meter digital-megabyte energy-kilowatt-hour length-centimeter"
+        " length-kilometer length-meter length-mile length-millimeter mass-gram mass-kilogram power-watt"
+        " speed-kilometer-per-hour speed-meter-per-second temperature-celsius volume-liter volume-milliliter",
+    ),
+)
+# Babel writes the separators of the numbering system that CLDR gives a language, but not its digits: their zeros.
+ZEROS = {"arab": "٠", "arabext": "۰", "beng": "০", "deva": "०", "khmr": "០", "mymr": "၀", "telu": "౦", "thai": "๐"}
+# The largest number said of each unit, before the next unit takes over, and its length.
+SPANS = {
+    "second": (59, timedelta(seconds=1)),
+    "minute": (59, timedelta(minutes=1)),
+    "hour": (23, timedelta(hours=1)),
+    "day": (6, timedelta(days=1)),
+    "week": (3, timedelta(weeks=1)),
+    "month": (11, timedelta(days=30)),
+    "year": (60, timedelta(days=365)),
+}
+
+# A datum, as the way to say it in any language; KeyError where CLDR has no translation into that one.
+Saying = Callable[[Locale], str]
+
+
+class Pair(NamedTuple):
+    language: str
+    source: str
+    english: str
+
+
+def territory(code: str) -> Saying:
+    return lambda locale: locale.territories[code]
+
+
+def tongue(code: str) -> Saying:
+    return lambda locale: locale.languages[code]
+
+
+def currency(code: str) -> Saying:
+    return lambda locale: translated(get_currency_name(code, locale=locale), code)
+
+
+def amount(number: float, code: str) -> Saying:
+    return lambda locale: translated(
+        format_currency(number, code, locale=locale, format_type="name", numbering_system="default"), code
+    )
+
+
+def measure(number: float, unit: str) -> Saying:
+    def say(locale: Locale, length: str = "long") -> str:
+        said = format_unit(number, unit, length, locale=locale, numbering_system="default")
+        # CLDR lets the long form inherit from the short one, which Babel does not.
+        return say(locale, "short") if unit in said and length == "long" else translated(said, unit)
+
+    return say
+
+
+def moment(when: datetime) -> Saying:
+    def say(locale: Locale) -> str:
+        day, clock = format_date(when, "full", locale), format_time(when, "short", locale=locale)
+        return get_datetime_format("full", locale=locale).replace("{1}", day).replace("{0}", clock)
+
+    return say
+
+
+def listed(items: list[Saying], style: str = "standard") -> Saying:
+    return lambda locale: format_list([say(locale) for say in items], style=style, locale=locale)
+
+
+def translated(text: str, code: str) -> str:
+    """Return `text`; KeyError where Babel, for want of a translation, put the code into it."""
+    if code in text:
+        raise KeyError(code)
+    return text
+
+
+def dictionary() -> list[Saying]:
+    """Return every single word: what the sentences are put together from."""
+    names = ((territory, TERRITORIES), (tongue, TONGUES), (currency, CURRENCIES))
+    units = UNITS + [f"duration-{span}" for span in SPANS]
+    # 1, 2 and 5 take different forms in Slavic languages and in Arabic.
+    return [say(code) for say, codes in names for code in codes] + [
+        measure(n, unit) for unit in units for n in (1, 2, 5)
+    ]
+
+
+def draw_number(rng: random.Random) -> float:
+    whole = rng.choice((rng.randint(1, 20), rng.randint(1, 999), rng.randint(1000, 99999)))
+    return whole if rng.random() < 0.7 else whole + rng.randint(1, 9) / 10
+
+
+def draw_date(rng: random.Random) -> date:
+    return date(1950, 1, 1) + timedelta(days=rng.randrange(100 * 365))
+
+
+def draw_day(rng: random.Random) -> Saying:
+    drawn, width = draw_date(rng), rng.choice(("full", "long"))
+    return lambda locale: format_date(drawn, width, locale)
+
+
+def draw_days(rng: random.Random) -> Saying:
+    first = draw_date(rng)
+    last = first + timedelta(days=rng.randint(1, 60))
+    return lambda locale: format_interval(first, last, "yMMMd", locale=locale)
+
+
+def draw_moment(rng: random.Random) -> Saying:
+    return moment(datetime.combine(draw_date(rng), time(rng.randrange(24), rng.randrange(60))))
+
+
+def draw_relative(rng: random.Random) -> Saying:
+    largest, length = SPANS[rng.choice(list(SPANS))]
+    delta = rng.choice((-1, 1)) * rng.randint(1, largest) * length
+    return lambda locale: format_timedelta(delta, threshold=1, add_direction=True, locale=locale)
+
+
+def draw_duration(rng: random.Random) -> Saying:
+    spans = ["second", "minute", "hour", "day", "month", "year"]
+    smallest = rng.randrange(len(spans) - 1)
+    chosen = reversed(spans[smallest : smallest + rng.choice((2, 3))])
+    return listed([measure(rng.randint(1, SPANS[span][0]), f"duration-{span}") for span in chosen])
+
+
+def draw_measure(rng: random.Random) -> Saying:
+    return measure(draw_number(rng), rng.choice(UNITS))
+
+
+def draw_amount(rng: random.Random) -> Saying:
+    return amount(draw_number(rng), rng.choice(CURRENCIES))
+
+
+def draw_amounts(rng: random.Random) -> Saying:
+    return listed([draw_amount(rng), draw_amount(rng)], rng.choice(("standard", "or")))
+
+
+def draw_names(rng: random.Random) -> Saying:
+    say, codes = rng.choice(((territory, TERRITORIES), (tongue, TONGUES)))
+    return listed([say(code) for code in rng.sample(codes, rng.choice((2, 3, 4)))], rng.choice(("standard", "or")))
+
+
+KINDS = (
+    *(draw_day, draw_days, draw_moment, draw_relative, draw_duration, draw_measure, draw_amount, draw_amounts),
+    *(draw_names, draw_names),  # twice: they carry the most words
+)
+
+
+def say_pair(say: Saying, language: str) -> Pair | None:
+    """Return the datum in both languages; None where it has no translation, or one that is the English itself."""
+    locale = Locale.parse(language)
+    try:
+        source, english = say(locale), say(ENGLISH)
+    except KeyError:
+        return None
+    zero = ZEROS.get(locale.default_numbering_system, "0")
+    source = source.translate({ord("0") + n: ord(zero) + n for n in range(10)})
+    # English has no-break and thin spaces around PM and dashes, which readers and tokenizers take for spaces.
+    english = " ".join(english.split())
+    return None if source == english else Pair(language, source, english)
+
+
+def draw_pairs(rng: random.Random, language: str, count: int) -> list[Pair]:
+    """Draw that many different sentences of one language."""
+    drawn: dict[Pair, None] = {}
+    while len(drawn) < count:
+        pair = say_pair(rng.choice(KINDS)(rng), language)
+        if pair is not None:
+            drawn[pair] = None
+    return list(drawn)
+
+
+def unambiguous(pairs: Iterable[Pair]) -> list[Pair]:
+    """Return the pairs, each once, whose source has one English only in the whole corpus and is nobody's English."""
+    pairs = list(dict.fromkeys(pairs))
+    meanings = defaultdict(set)
+    for pair in pairs:
+        meanings[pair.source].add(pair.english)
+    everyones_english = {pair.english for pair in pairs}
+    return [pair for pair in pairs if len(meanings[pair.source]) == 1 and pair.source not in everyones_english]
+
+
+def split(rng: random.Random, words: set[str], pairs: list[Pair], held_out: int) -> dict[str, list[Pair]]:
+    """Deal whole English sentences, each with all its sources, into test, valid and train; single words go to train."""
+    sources = defaultdict(list)
+    for pair in pairs:
+        sources[pair.english].append(pair)
+    sentences = [english for english in sources if english not in words]
+    rng.shuffle(sentences)
+    parts: dict[str, list[Pair]] = {"test": [], "valid": [], "train": []}
+    for english in sentences:
+        part = next((part for part in ("test", "valid") if len(parts[part]) < held_out), "train")
+        parts[part] += sources[english]
+    parts["train"] += [pair for pair in pairs if pair.english in words]
+    for part in parts.values():
+        rng.shuffle(part)  # or the sources of one sentence would lie side by side
+    return parts
+
+
+def build(languages: list[str], unseen: str, pairs: int, held_out: int, seed: int) -> dict[str, list[Pair]]:
+    """Return train, valid, test and unseen; the same arguments and the same Babel give the same lines."""
+    rng = random.Random(seed)
+    words = [pair for language in languages for say in dictionary() if (pair := say_pair(say, language))]
+    drawn = [pair for language in languages for pair in draw_pairs(rng, language, pairs // len(languages))]
+    parts = split(rng, {pair.english for pair in words}, unambiguous(words + drawn), held_out)
+    parts["unseen"] = draw_pairs(rng, unseen, UNSEEN_PAIRS)
+    return parts
+
+
+def scripts(text: str) -> set[str]:
+    """Return the scripts of the letters, by the first word of their Unicode names: LATIN, CJK, HANGUL ..."""
+    return {unicodedata.name(letter).split()[0] for letter in text if letter.isalpha()}
+
+
+def copied(pairs: list[Pair]) -> float:
+    """Return the share of English words that a translator could copy: they stand in the source as they are."""
+    found = [word in pair.source.split() for pair in pairs for word in pair.english.split()]
+    return sum(found) / len(found)
+
+
+def write(folder: Path, parts: dict[str, list[Pair]], options: dict) -> None:
+    for name, pairs in parts.items():
+        for suffix, lines in zip(("lang", "src", "en"), zip(*pairs, strict=True), strict=True):
+            text = "".join(f"{line}\n" for line in lines)
+            (folder / f"{name}.{suffix}").write_text(text, encoding="utf-8", newline="\n")
+    contents = {
+        **options,
+        "lines": {name: len(pairs) for name, pairs in parts.items()},
+        "train lines of each language": dict(sorted(Counter(pair.language for pair in parts["train"]).items())),
+        "scripts in train": sorted(set().union(*(scripts(pair.source) for pair in parts["train"]))),
+        "scripts in unseen": sorted(set().union(*(scripts(pair.source) for pair in parts["unseen"]))),
+        "test words that stand in the source as they are": round(copied(parts["test"]), 3),
+    }
+    (folder / MANIFEST).write_text(json.dumps(contents, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    summary = __doc__.partition("\n")[0]
+    parser = argparse.ArgumentParser(description=summary, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    option = parser.add_argument
+    option("--output", type=Path, required=True, metavar="DIR", help="folder to make; left alone where it is done")
+    option("--languages", default=LANGUAGES, metavar="CODES", help="CLDR locales to translate from, in one argument")
+    option("--unseen", default="si", metavar="CODE", help="locale of unseen.*, in a script of its own")
+    option("--pairs", type=int, default=40_000, metavar="N", help="sentences to draw, over all languages")
+    option("--held-out", type=int, default=1_500, metavar="N", help="of those, for test, and as many for valid")
+    option("--seed", type=int, default=1, metavar="N", help="of the draw")
+    args = parser.parse_args(argv)
+    args.languages = args.languages.split()
+    for code in (*args.languages, args.unseen):
+        try:
+            Locale.parse(code)
+        except (UnknownLocaleError, ValueError):
+            parser.error(f"--languages, --unseen: Babel knows no locale {code!r}; see `pybabel --list-locales`")
+    if not 0 < args.held_out <= args.pairs // 4:
+        parser.error(f"--held-out {args.held_out}: give 1 to {args.pairs // 4}, a quarter of --pairs")
+    if args.output.exists() and not (args.output / MANIFEST).is_file():
+        parser.error(f"--output {args.output}: exists and is no corpus; remove it or name another folder")
+    return args
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    options = {name: value for name, value in vars(args).items() if name != "output"} | {"babel": babel.__version__}
+    manifest = args.output / MANIFEST
+    if manifest.is_file():
+        if options.items() <= json.loads(manifest.read_text(encoding="utf-8")).items():
+            print(f"{args.output}: already built")
+            return 0
+        sys.exit(
+            f"{Path(__file__).name}: error: {args.output}: built with other options; remove it or name another folder"
+        )
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    # Built beside and renamed: whoever finds the folder finds all of it.
+    draft = Path(tempfile.mkdtemp(prefix=f"{args.output.name}.", dir=args.output.parent))
+    try:
+        draft.chmod(0o755)
+        write(draft, build(args.languages, args.unseen, args.pairs, args.held_out, args.seed), options)
+        os.replace(draft, args.output)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    print(manifest.read_text(encoding="utf-8"), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Learn a byte-level BPE vocabulary: PREFIX.model, for 'encode' and --bbpe-model, and PREFIX.dict.txt, for fairseq.
+
+All 256 bytes are in it, whatever the text: nothing is ever unknown. Lines end at newlines alone, may be of any length,
+and need not be valid UTF-8.
+"""
+
+import argparse
+import sys
+from itertools import chain
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fairseq_bbpe.cli.arguments import add_workers, positive, require_text, require_writable
+from fairseq_bbpe.text.lines import read_lines
+from fairseq_bbpe.text.vocabulary import Vocabulary
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `learn`."""
+    parser.add_argument(
+        "--input", required=True, nargs="+", metavar="FILE", help="raw text to learn from, of all languages together"
+    )
+    parser.add_argument(
+        "--vocab-size",
+        required=True,
+        type=positive,
+        metavar="N",
+        help="pieces in the vocabulary: the 256 bytes and N-256 merges; 256 is the paper's byte vocabulary",
+    )
+    parser.add_argument(
+        "--output", required=True, metavar="PREFIX", help="where to write: PREFIX.model, PREFIX.dict.txt"
+    )
+    parser.add_argument(
+        "--sample",
+        type=positive,
+        default=None,
+        metavar="LINES",
+        help="learn from so many lines, drawn evenly from all input and always the same; only they are kept in memory "
+        "(default: from all lines)",
+    )
+    parser.add_argument("--verbose", action="store_true", help="let sentencepiece log what it does")
+    add_workers(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Learn, and write both files."""
+    for path in args.input:
+        require_text(path, "--input")
+    require_writable(Path(args.output).parent, f"--output {args.output}")
+    # disable=None: a bar only where stderr is a terminal.
+    lines = tqdm(chain.from_iterable(map(read_lines, args.input)), desc="reading", unit=" lines", disable=None)
+    vocabulary = Vocabulary.learn(
+        lines, args.vocab_size, sample=args.sample or 0, workers=args.workers, verbose=args.verbose
+    )
+    model, dictionary = vocabulary.save(args.output)
+    print(f"wrote {model} and {dictionary}: {len(vocabulary)} pieces", file=sys.stderr)

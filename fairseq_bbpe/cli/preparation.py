@@ -1,0 +1,208 @@
+"""What `prepare` does: check everything; learn, encode and binarise in a folder that becomes DESTDIR at the end."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
+
+from fairseq_bbpe.cli.arguments import require_text, require_writable
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.text.characters import CharacterVocabulary
+from fairseq_bbpe.text.lines import BLOCK, map_lines, read_lines
+from fairseq_bbpe.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Parallel files: fairseq's name of each split (train, valid, test, test1 ...) and its prefix."""
+
+    source: str
+    target: str
+    prefixes: dict[str, str]
+
+    @classmethod
+    def of_prefixes(cls, source: str, target: str, train: str, valid: str | None, test: str | None) -> "Corpus":
+        """Check all files; raises `UserError` where one is missing or empty, or a pair has unequal line counts."""
+        prefixes = {"train": train}
+        for name, option in (("valid", valid), ("test", test)):
+            for number, prefix in enumerate(option.split(",") if option else ()):
+                prefixes[f"{name}{number or ''}"] = prefix
+        corpus = cls(source, target, prefixes)
+        if source == target:
+            raise UserError(f"--source-lang and --target-lang are both {source}: give two file suffixes")
+        for name in prefixes:
+            corpus._check_pair(name)
+        return corpus
+
+    def files(self, name: str) -> dict[str, Path]:
+        """The two files of one split, by language."""
+        return {language: Path(f"{self.prefixes[name]}.{language}") for language in (self.source, self.target)}
+
+    def _check_pair(self, name: str) -> None:
+        source, target = self.files(name).values()
+        for path in (source, target):
+            require_text(path, f"--{name.rstrip('0123456789')}pref")
+        counts = _count_lines(source), _count_lines(target)
+        if counts[0] != counts[1]:
+            raise UserError(
+                f"{source} has {counts[0]} lines, {target} has {counts[1]}: give files whose lines translate each other"
+            )
+
+
+def _count_lines(path: Path) -> int:
+    """Count newlines, and a last line without one."""
+    count, last = 0, b"\n"
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            count += block.count(b"\n")
+            last = block[-1:]
+    return count + (last != b"\n")
+
+
+@dataclass(frozen=True)
+class VocabularyChoice:
+    """What `--vocab` or `--model` asks for: a kind, the number of pieces of bbpe and bpe, or a model to take."""
+
+    kind: str
+    size: int | None = None
+    model: str | None = None
+
+    @classmethod
+    def parse(cls, spec: str) -> "VocabularyChoice":
+        """Read ``byte``, ``bbpe:N``, ``char`` or ``bpe:N``; raises `UserError` for anything else.
+
+        >>> VocabularyChoice.parse("bbpe:4096")
+        VocabularyChoice(kind='bbpe', size=4096, model=None)
+        """
+        kind, _, size = spec.partition(":")
+        sized = kind in ("bbpe", "bpe") and size.isdecimal()
+        if not sized and spec not in ("byte", "char"):
+            raise UserError(f"--vocab {spec}: give byte, bbpe:N, char or bpe:N, such as bbpe:4096")
+        if kind == "bbpe" and int(size) < 256:
+            raise UserError(f"--vocab {spec}: a byte-level vocabulary holds all 256 bytes, so give bbpe:256 or more")
+        return cls(kind, int(size) if sized else None)
+
+    @classmethod
+    def existing(cls, path: str) -> "VocabularyChoice":
+        """Take a byte-level model as it is; raises `UserError` where it is none."""
+        Vocabulary.load(path)
+        return cls("bbpe", model=path)
+
+    @property
+    def byte_level(self) -> bool:
+        """Whether ours, or over characters."""
+        return self.kind in ("byte", "bbpe")
+
+    @property
+    def model_name(self) -> str:
+        """The file in DESTDIR that keeps the model."""
+        return "bbpe.model" if self.byte_level else "sentencepiece.bpe.model"
+
+    def vocabulary(self, lines: Iterator[bytes], workers: int) -> Vocabulary | CharacterVocabulary:
+        """Learn it from `lines`, or load it."""
+        if self.model:
+            return Vocabulary.load(self.model)
+        if self.byte_level:
+            return Vocabulary.learn(lines, self.size or 256, workers=workers)
+        return CharacterVocabulary.learn(lines, self.size, workers=workers)
+
+
+def prepare(corpus: Corpus, choice: VocabularyChoice, destination: Path, *, overwrite: bool, workers: int) -> None:
+    """Make the data-bin `destination`; raises `UserError` before anything is written, and leaves nothing half-made."""
+    destination = destination.resolve()
+    _check_destination(destination, overwrite)
+    if find_spec("fairseq_cli") is None:
+        raise UserError("fairseq is not installed in this Python: 'bash scripts/setup.sh' installs it")
+    with _becoming(destination) as folder:
+        _tell(f"vocabulary {choice.model or choice.kind}")
+        vocabulary = choice.vocabulary(chain.from_iterable(map(read_lines, corpus.files("train").values())), workers)
+        (folder / choice.model_name).write_bytes(vocabulary.model)
+
+        pieces = folder / "pieces"
+        pieces.mkdir()
+        dictionary = pieces / "dict.txt"
+        dictionary.write_text("".join(vocabulary.dictionary_lines()), encoding="utf-8", newline="\n")
+        for name in corpus.prefixes:
+            _tell(f"encoding {name}")
+            for language, path in corpus.files(name).items():
+                _encode(path, pieces / f"{name}.{language}", vocabulary, workers)
+        _tell("fairseq-preprocess")
+        _binarise(corpus, folder, workers)
+        for language in (corpus.source, corpus.target):
+            # fairseq writes the dictionary without the flags of pieces that are spelled like its own symbols.
+            shutil.copyfile(dictionary, folder / f"dict.{language}.txt")
+        shutil.rmtree(pieces)
+
+        raw = folder / "raw"
+        raw.mkdir()
+        for name in corpus.prefixes.keys() - {"train"}:
+            for language, path in corpus.files(name).items():
+                shutil.copyfile(path, raw / f"{name}.{language}")
+    _tell(f"wrote {destination}: {len(vocabulary)} pieces")
+
+
+def _tell(step: str) -> None:
+    print(f"fairseq-bbpe prepare: {step}", file=sys.stderr)
+
+
+def _encode(path: Path, destination: Path, vocabulary: Vocabulary | CharacterVocabulary, workers: int) -> None:
+    def encode(lines: list[bytes]) -> list[bytes]:
+        return [pieces.encode() for pieces in vocabulary.encode_lines(lines, workers)]
+
+    with open(path, "rb") as source, open(destination, "wb") as sink:
+        map_lines(encode, source, sink)
+
+
+def _binarise(corpus: Corpus, folder: Path, workers: int) -> None:
+    command = [sys.executable, "-m", "fairseq_cli.preprocess"]
+    command += ["--source-lang", corpus.source, "--target-lang", corpus.target, "--destdir", "."]
+    command += ["--joined-dictionary", "--srcdict", "pieces/dict.txt", "--workers", str(workers)]
+    for split in ("train", "valid", "test"):
+        prefixes = [f"pieces/{name}" for name in corpus.prefixes if name.startswith(split)]
+        if prefixes:
+            command += [f"--{split}pref", ",".join(prefixes)]
+    # Run inside the folder: a comma in its path would look like two prefixes.
+    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+    if finished.returncode:
+        last = finished.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        raise UserError(f"fairseq-preprocess failed with status {finished.returncode}: {last[0]}")
+
+
+def _check_destination(destination: Path, overwrite: bool) -> None:
+    if ":" in str(destination):
+        raise UserError(f"--destdir {destination}: fairseq would split this path at ':': give one without")
+    nearest = next(folder for folder in destination.parents if folder.exists())
+    require_writable(nearest, f"--destdir {destination}")
+    if not destination.exists() or (destination.is_dir() and not any(destination.iterdir())):
+        return
+    if not (destination / "preprocess.log").is_file():
+        raise UserError(f"--destdir {destination}: exists and is no data-bin: give another folder, or remove it first")
+    if not overwrite:
+        raise UserError(f"--destdir {destination}: exists: give another folder, or --overwrite to replace it")
+
+
+@contextmanager
+def _becoming(destination: Path) -> Iterator[Path]:
+    """Yield a new folder beside `destination` that takes its place at the end, or vanishes if anything goes wrong."""
+    missing = [folder for folder in destination.parents if not folder.exists()]
+    folder = destination.with_name(f".{destination.name}.{os.getpid()}.partial")
+    replaced = folder.with_suffix(".replaced")
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+        if destination.exists():
+            destination.rename(replaced)
+        folder.rename(destination)
+        shutil.rmtree(replaced, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        for parent in missing:
+            with suppress(OSError):
+                parent.rmdir()
+        raise

@@ -1,0 +1,41 @@
+"""Make a fairseq data-bin from raw parallel files, and print the commands that train, generate and score on it.
+
+Each PREFIX stands for two files of equally many lines, PREFIX.SOURCE and PREFIX.TARGET. The vocabulary is learned on
+both sides of the training files together. DESTDIR then holds what fairseq-preprocess writes, the model of the
+vocabulary, and the raw validation and test files, to score against, under raw/. It appears whole or not at all.
+
+Vocabularies: byte (256), bbpe:N (N pieces, bytes and merges of them), char (all characters), bpe:N (N pieces of
+characters); the last two use fairseq's --bpe sentencepiece, and for them white space of any kind is one space.
+"""
+
+import argparse
+from pathlib import Path
+
+from fairseq_bbpe.cli.arguments import add_workers
+from fairseq_bbpe.cli.preparation import Corpus, VocabularyChoice, prepare
+from fairseq_bbpe.cli.recipe import next_commands
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `prepare`."""
+    parser.add_argument("--source-lang", required=True, metavar="SOURCE", help="suffix of the files to translate from")
+    parser.add_argument("--target-lang", required=True, metavar="TARGET", help="suffix of the files to translate to")
+    parser.add_argument("--trainpref", required=True, metavar="PREFIX", help="training files")
+    parser.add_argument("--validpref", metavar="PREFIX[,PREFIX]", help="validation files (default: none)")
+    parser.add_argument("--testpref", metavar="PREFIX[,PREFIX]", help="test files (default: none)")
+    vocabulary = parser.add_mutually_exclusive_group(required=True)
+    vocabulary.add_argument("--vocab", metavar="SPEC", help="vocabulary to learn: byte, bbpe:N, char or bpe:N")
+    vocabulary.add_argument(
+        "--model", metavar="PATH", help="byte-level vocabulary to use as it is, learned elsewhere: to transfer a model"
+    )
+    parser.add_argument("--destdir", required=True, metavar="DESTDIR", help="folder to make")
+    parser.add_argument("--overwrite", action="store_true", help="replace a DESTDIR that 'prepare' made before")
+    add_workers(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Prepare, and print what to run next."""
+    corpus = Corpus.of_prefixes(args.source_lang, args.target_lang, args.trainpref, args.validpref, args.testpref)
+    choice = VocabularyChoice.parse(args.vocab) if args.vocab else VocabularyChoice.existing(args.model)
+    prepare(corpus, choice, Path(args.destdir), overwrite=args.overwrite, workers=args.workers)
+    print(next_commands(corpus, choice, Path(args.destdir)))

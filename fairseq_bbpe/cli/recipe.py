@@ -1,0 +1,58 @@
+"""The commands that `prepare` prints: train, generate and score on its data-bin, ready to paste into a shell."""
+
+import shlex
+from pathlib import Path
+
+import fairseq_bbpe
+from fairseq_bbpe.cli.preparation import Corpus, VocabularyChoice
+
+_TRAIN = """\
+# train (on a GPU: --arch transformer_bbpe_ctx --fp16)
+fairseq-train {data} --user-dir {plugin} --arch transformer_bbpe_ctx_tiny \\
+  --optimizer adam --adam-betas '(0.9, 0.98)' --lr 0.001 --lr-scheduler inverse_sqrt --warmup-updates 1000 \\
+  --criterion label_smoothed_cross_entropy --label-smoothing 0.1 --max-tokens 4096 --max-epoch 20 \\
+  {validation} \\
+  --save-dir {checkpoints} --no-epoch-checkpoints"""
+
+_GENERATE = """\
+# translate, and score on the raw references
+fairseq-generate {data} --user-dir {plugin} --path {checkpoints}/{checkpoint} --gen-subset {subset} \\
+  --beam 5 --batch-size 64 {bpe} > {checkpoints}/{subset}.out
+grep ^H- {checkpoints}/{subset}.out | LC_ALL=C sort -V | cut -f3- > {checkpoints}/{subset}.{target}
+sacrebleu {data}/raw/{subset}.{target} < {checkpoints}/{subset}.{target}"""
+
+
+def next_commands(corpus: Corpus, choice: VocabularyChoice, destination: Path) -> str:
+    """The shell lines that train on `destination`, and then generate and score every test split."""
+    names = {
+        "data": shlex.quote(str(destination)),
+        "plugin": shlex.quote(str(_plugin())),
+        "checkpoints": shlex.quote(f"checkpoints/{destination.resolve().name}"),
+        "target": shlex.quote(corpus.target),
+    }
+    model = shlex.quote(str(destination / choice.model_name))
+    if choice.byte_level:
+        names["bpe"] = f"--bpe bbpe --bbpe-model {model}"
+        detokenize = "--eval-bleu-detok bbpe_recovery"
+    else:
+        names["bpe"] = f"--bpe sentencepiece --sentencepiece-model {model}"
+        detokenize = "--eval-bleu-remove-bpe sentencepiece"
+    if "valid" in corpus.prefixes:
+        names["checkpoint"] = "checkpoint_best.pt"
+        names["validation"] = (
+            f"""--eval-bleu {detokenize} --eval-bleu-args '{{"beam": 1}}' """
+            "--best-checkpoint-metric bleu --maximize-best-checkpoint-metric"
+        )
+    else:
+        names["checkpoint"] = "checkpoint_last.pt"
+        names["validation"] = "--disable-validation"
+    tests = [name for name in corpus.prefixes if name.startswith("test")]
+    blocks = [_TRAIN.format(**names)] + [_GENERATE.format(**names, subset=name) for name in tests]
+    return "\n\n".join(blocks)
+
+
+def _plugin() -> Path:
+    """The folder for `--user-dir`, short where the package lies in the working folder."""
+    folder = Path(fairseq_bbpe.__file__).resolve().parent
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder

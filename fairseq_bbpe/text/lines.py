@@ -1,0 +1,35 @@
+r"""Lines of bytes: they end at ``\n`` alone, and a file without a final newline keeps none.
+
+Python's text files also break lines at carriage returns, which would lose bytes and misalign parallel files.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+# Bytes read at once, at most: enough lines for sentencepiece's threads, and flat memory however long the file is.
+BLOCK = 2**20
+
+
+def read_lines(path: str | Path) -> Iterator[bytes]:
+    """Yield the lines of a file without their newlines."""
+    with open(path, "rb") as file:
+        for line in file:
+            yield line.removesuffix(b"\n")
+
+
+def map_lines(function: Callable[[list[bytes]], Iterable[bytes]], source: BinaryIO, sink: BinaryIO) -> None:
+    r"""Write `function` of the lines of `source`, many at a time and as soon as they come.
+
+    >>> import io
+    >>> sink = io.BytesIO()
+    >>> map_lines(lambda lines: [line.upper() for line in lines], io.BytesIO(b"one\n\ntwo\rthree"), sink)
+    >>> sink.getvalue()
+    b'ONE\n\nTWO\rTHREE'
+    """
+    while block := source.read1(BLOCK):
+        if not block.endswith(b"\n"):
+            block += source.readline()
+        body = block.removesuffix(b"\n")
+        sink.write(b"\n".join(function(body.split(b"\n"))) + block[len(body) :])
+        sink.flush()

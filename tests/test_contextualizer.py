@@ -1,0 +1,63 @@
+"""The embedding layers: what a sentence becomes depends on itself alone, and on as much context as the paper gives."""
+
+import pytest
+import torch
+
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.modules.contextualizer import BiGRU, DepthwiseConv
+
+DIM = 8
+LAYERS = [DepthwiseConv(DIM), DepthwiseConv(DIM, kernel_size=3, layers=2), BiGRU(DIM), BiGRU(DIM, layers=2)]
+
+
+def _identify(layer):
+    return f"{type(layer).__name__}-{len(list(layer.parameters()))}"
+
+
+def _no_padding(x):
+    return torch.zeros(x.shape[:2], dtype=torch.bool)
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=_identify)
+@pytest.mark.parametrize("left", [True, False], ids=["left", "right"])
+def test_a_sentence_is_the_same_in_any_batch(layer, left):
+    torch.manual_seed(0)
+    lengths = [1, 4, 9, 6]
+    sentences = [torch.randn(1, length, DIM) for length in lengths]
+    batch = torch.randn(len(lengths), 9, DIM)  # padding holds noise: nothing of it may get through
+    padding = torch.ones(batch.shape[:2], dtype=torch.bool)
+    spans = [slice(9 - length, 9) if left else slice(0, length) for length in lengths]
+    for row, (sentence, span) in enumerate(zip(sentences, spans, strict=True)):
+        batch[row, span], padding[row, span] = sentence[0], False
+    together = layer(batch, padding)
+    for row, (sentence, span) in enumerate(zip(sentences, spans, strict=True)):
+        alone = layer(sentence, _no_padding(sentence))
+        torch.testing.assert_close(together[row, span], alone[0], atol=1e-6, rtol=0)
+    assert together[padding].abs().max() == 0
+
+
+@pytest.mark.parametrize(
+    ("layer", "reach"), [(DepthwiseConv(DIM), 2), (DepthwiseConv(DIM, 3, layers=2), 2), (BiGRU(DIM), 99)]
+)
+def test_a_position_sees_exactly_its_context(layer, reach):
+    x = torch.randn(1, 12, DIM, requires_grad=True)
+    layer(x, _no_padding(x))[0, 5].sum().backward()
+    seen = x.grad[0].abs().sum(dim=1).nonzero().flatten().tolist()
+    assert seen == [column for column in range(12) if abs(column - 5) <= reach]
+
+
+def test_a_depthwise_channel_sees_itself_alone():
+    x = torch.randn(1, 7, DIM, requires_grad=True)
+    DepthwiseConv(DIM)(x, _no_padding(x))[0, 3, 2].backward()
+    assert x.grad[0].abs().sum(dim=0).nonzero().flatten().tolist() == [2]
+
+
+@pytest.mark.parametrize("kernel", [0, 2, 4, -3])
+def test_a_kernel_that_would_shift_the_sequence_is_refused(kernel):
+    with pytest.raises(UserError, match=f"--embed-context-kernel {kernel}: give an odd number"):
+        DepthwiseConv(DIM, kernel)
+
+
+def test_an_odd_width_is_refused_by_the_gru():
+    with pytest.raises(UserError, match="--encoder-embed-dim 7"):
+        BiGRU(7)
