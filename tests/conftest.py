@@ -1,0 +1,62 @@
+"""A small real corpus, its data-bin and short trainings, made once by the project's own commands."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PLUGIN = ROOT / "fairseq_bbpe"
+BIN = Path(sys.executable).parent
+
+# Wide enough to learn something in seconds on one core.
+SMALL = [
+    *("--arch", "transformer_bbpe_ctx_tiny", "--share-all-embeddings"),
+    *("--encoder-embed-dim", "32", "--decoder-embed-dim", "32"),
+    *("--encoder-ffn-embed-dim", "64", "--decoder-ffn-embed-dim", "64"),
+]
+QUICK = [*("--user-dir", str(PLUGIN), "--cpu", "--no-progress-bar", "--num-workers", "0")]
+ADAM = [*("--optimizer", "adam", "--lr", "0.003", "--max-tokens", "600")]
+
+
+def run(*command, cwd=ROOT, stdin="", status=0, threads=1) -> subprocess.CompletedProcess:
+    """Run one of the environment's commands and check its exit status, None for any but 0; output is text."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    program, *arguments = map(str, command)
+    finished = subprocess.run(
+        [BIN / program, *arguments], cwd=cwd, input=stdin, capture_output=True, text=True, env=environment
+    )
+    output = finished.stdout[-3000:] + finished.stderr[-3000:]
+    assert (finished.returncode != 0) if status is None else (finished.returncode == status), output
+    return finished
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory) -> Path:
+    """Prefix folder of a few thousand translated lines: train, valid, test .src .en."""
+    folder = tmp_path_factory.mktemp("corpus") / "cldr"
+    run("python", ROOT / "examples/cldr_corpus.py", "--output", folder, "--pairs", "1000", "--held-out", "24")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_bin(corpus, tmp_path_factory) -> Path:
+    """The corpus under a joint BBPE vocabulary of 400."""
+    folder = tmp_path_factory.mktemp("data") / "bin"
+    prefixes = [f"--{name}pref={corpus / name}" for name in ("train", "valid", "test")]
+    vocabulary = ["--vocab", "bbpe:400", "--destdir", folder]
+    run("fairseq-bbpe", "prepare", "--source-lang", "src", "--target-lang", "en", *prefixes, *vocabulary)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(data_bin, tmp_path_factory) -> Path:
+    """Folder of the checkpoints of a training of seconds, validated by BLEU on recovered text."""
+    folder = tmp_path_factory.mktemp("trained")
+    bleu = ["--eval-bleu", "--eval-bleu-detok", "bbpe_recovery", "--eval-bleu-args", '{"beam": 1, "max_len_b": 30}']
+    best = ["--best-checkpoint-metric", "bleu", "--maximize-best-checkpoint-metric"]
+    end = ["--max-update", "30", "--save-dir", folder, "--log-file", folder / "log"]
+    run("fairseq-train", data_bin, *QUICK, *SMALL, *ADAM, *bleu, *best, *end)
+    return folder
