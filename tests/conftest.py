@@ -18,7 +18,7 @@ SMALL = [
     *("--encoder-ffn-embed-dim", "64", "--decoder-ffn-embed-dim", "64"),
 ]
 QUICK = [*("--user-dir", str(PLUGIN), "--cpu", "--no-progress-bar", "--num-workers", "0")]
-ADAM = [*("--optimizer", "adam", "--lr", "0.003", "--max-tokens", "600")]
+ADAM = [*("--optimizer", "adam", "--lr", "0.005", "--max-tokens", "600")]
 
 
 def run(*command, cwd=ROOT, stdin="", status=0, threads=1) -> subprocess.CompletedProcess:
@@ -57,6 +57,6 @@ def trained(data_bin, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     bleu = ["--eval-bleu", "--eval-bleu-detok", "bbpe_recovery", "--eval-bleu-args", '{"beam": 1, "max_len_b": 30}']
     best = ["--best-checkpoint-metric", "bleu", "--maximize-best-checkpoint-metric"]
-    end = ["--max-update", "30", "--save-dir", folder, "--log-file", folder / "log"]
+    end = ["--max-update", "120", "--save-dir", folder, "--log-file", folder / "log"]
     run("fairseq-train", data_bin, *QUICK, *SMALL, *ADAM, *bleu, *best, *end)
     return folder

@@ -166,10 +166,5 @@ def test_the_text_room_needs_neither_torch_nor_fairseq():
 
 
 def test_the_user_dir_is_found_from_any_folder(tmp_path):
-    assert (
-        "--embed-context"
-        in run(
-            "fairseq-train", "--user-dir", "fairseq_bbpe", "--arch", "transformer_bbpe_ctx", "--help", cwd=tmp_path
-        ).stdout
-    )
-    assert sys.version_info >= (3, 10)
+    arch = ["--user-dir", "fairseq_bbpe", "--arch", "transformer_bbpe_ctx"]
+    assert "--embed-context" in run("fairseq-train", *arch, "--help", cwd=tmp_path).stdout
