@@ -11,6 +11,7 @@ from conftest import ADAM, BIN, PLUGIN, QUICK, ROOT, SMALL, run
 
 from fairseq_bbpe.text import Vocabulary
 
+BATCH = ["--max-tokens", "600"]
 SHORT = ["--max-len-b", "30", "--beam", "2"]
 
 
@@ -74,7 +75,9 @@ print(repr(model.translate(["3 mois", "4 Tage"], beam=2, max_len_b=30)))
 @pytest.mark.parametrize("command", ["fairseq-validate", "fairseq-score"])
 def test_validate_and_score_start_and_count(command, trained, data_bin, corpus):
     if command == "fairseq-validate":
-        out = run(command, data_bin, *QUICK, "--path", trained / "checkpoint_best.pt", "--max-tokens", "600").stderr
+        out = run(
+            command, data_bin, *QUICK, "--path", trained / "checkpoint_best.pt", "--task", "translation", *BATCH
+        ).stdout
         assert re.search(r"\| loss \d", out)
     else:
         out = run(command, "--sys", corpus / "test.en", "--ref", corpus / "test.en").stdout
@@ -93,13 +96,13 @@ def test_hydra_trains_from_a_file(data_bin, tmp_path):
         "optimization": {"max_update": 2, "lr": [0.001]},
         "checkpoint": {"save_dir": str(tmp_path / "checkpoints")},
     }
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    run("fairseq-hydra-train", "--config-dir", tmp_path, "--config-name", "config", cwd=tmp_path)
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    run("fairseq-hydra-train", "--config-dir", tmp_path, "--config-name", "small", cwd=tmp_path)
     weights = _weights(tmp_path / "checkpoints/checkpoint_last.pt")
     assert "encoder.contextualizer.layers.0.weight" in weights
     config["model"]["embed_contxt"] = "gru"
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    failed = run("fairseq-hydra-train", "--config-dir", tmp_path, "--config-name", "config", cwd=tmp_path, status=None)
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    failed = run("fairseq-hydra-train", "--config-dir", tmp_path, "--config-name", "small", cwd=tmp_path, status=None)
     assert "no option embed_contxt" in failed.stderr
 
 
@@ -129,7 +132,7 @@ def test_killed_and_resumed_equals_uninterrupted(data_bin, tmp_path):
     process.kill()
     process.wait()
     resumed = run(*command[:1], *command[1:])
-    assert "Loaded checkpoint" in resumed.stderr
+    assert "Loaded checkpoint" in resumed.stdout
     whole, killed = (_weights(tmp_path / name / "checkpoint_last.pt") for name in ("whole", "killed"))
     assert all(torch.equal(value, killed[name]) for name, value in whole.items())
 
@@ -165,6 +168,7 @@ def test_the_text_room_needs_neither_torch_nor_fairseq():
     assert run("python", "-c", program).stdout.strip() == "[]"
 
 
-def test_the_user_dir_is_found_from_any_folder(tmp_path):
-    arch = ["--user-dir", "fairseq_bbpe", "--arch", "transformer_bbpe_ctx"]
-    assert "--embed-context" in run("fairseq-train", *arch, "--help", cwd=tmp_path).stdout
+def test_the_user_dir_is_found_from_any_folder(data_bin, tmp_path):
+    options = [option if option != str(PLUGIN) else "fairseq_bbpe" for option in _options(updates=1)]
+    out = run("fairseq-train", data_bin, *options, cwd=tmp_path).stdout
+    assert "model: TransformerBBPE" in out

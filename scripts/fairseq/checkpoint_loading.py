@@ -5,6 +5,7 @@ This file is added to fairseq by the build in fairseq-bbpe's scripts/fairseq; ev
 
 import argparse
 import pickle
+import re
 
 import numpy as np
 import torch
@@ -42,7 +43,7 @@ def load_checkpoint_as_data(file, map_location):
         with torch.serialization.safe_globals(SAFE_GLOBALS):
             return torch.load(file, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        refused = _refused_globals(file)
+        refused = _refused_globals(file) or re.findall(r"GLOBAL (\S+) was not an allowed global", str(error))
         if refused:
             raise CheckpointError(
                 f"{name}: refused, it is not only data: it asks for {', '.join(refused)}. "
@@ -63,7 +64,7 @@ def _refused_globals(file) -> list[str]:
         with torch.serialization.safe_globals(SAFE_GLOBALS):
             return torch.serialization.get_unsafe_globals_in_checkpoint(file)
     except Exception:
-        # The old format (before torch 1.6) cannot be listed; the caller then gives torch's own words.
+        # The format of torch before 1.6 cannot be listed; torch's own error then names the first.
         return []
 
 
