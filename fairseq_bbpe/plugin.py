@@ -5,7 +5,7 @@ import pkgutil
 import sys
 
 import fairseq  # noqa: F401  (whole, before anything registers with a part of it)
-from fairseq.checkpoint_loading import CheckpointError
+from fairseq.checkpoint_files import CheckpointError
 from fairseq.data.encoders import BPE_REGISTRY, TOKENIZER_REGISTRY
 from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
 from fairseq.tasks import TASK_REGISTRY

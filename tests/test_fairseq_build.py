@@ -13,7 +13,7 @@ from conftest import ROOT, run
 sys.path.insert(0, str(ROOT / "scripts/fairseq"))
 import backend
 import edits
-from checkpoint_loading import CheckpointError, load_checkpoint_as_data
+from fairseq.checkpoint_files import CheckpointError, load_checkpoint_as_data
 
 DATA_OPTIONS = ["--cpu", "--no-progress-bar", "--num-workers", "0"]
 

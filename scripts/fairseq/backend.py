@@ -1,7 +1,7 @@
 """A build backend (PEP 517) that makes an installable wheel of the official fairseq 0.12.2.
 
 pip downloads the source distribution from its own package index, checks its sha256 and builds it; this file then
-makes the edits of edits.py in that wheel, adds checkpoint_loading.py, and writes metadata that a modern pip accepts.
+makes the edits of edits.py in that wheel, adds checkpoint_files.py, and writes metadata that a modern pip accepts.
 `pip install ./scripts/fairseq` does it all; `pip wheel --no-deps ./scripts/fairseq` leaves the wheel.
 """
 
@@ -45,7 +45,7 @@ def edit_package(root: Path) -> None:
     for edit in EDITS:
         edit.apply(root)
     Edit("fairseq/version.py", r"\{version\}", VERSION, 1, "the version label").apply(root)
-    shutil.copy(HERE / "checkpoint_loading.py", root / "fairseq")
+    shutil.copy(HERE / "checkpoint_files.py", root / "fairseq")
     _edit_metadata(root)
 
 

@@ -126,9 +126,9 @@ EDITS = [
     Edit(
         "fairseq/checkpoint_utils.py",
         r"^from fairseq\.file_io import PathManager$",
-        "from fairseq.checkpoint_loading import load_checkpoint_as_data\nfrom fairseq.file_io import PathManager",
+        "from fairseq.checkpoint_files import copy_checkpoint, load_checkpoint_as_data\n\\g<0>",
         1,
-        "checkpoints are read by checkpoint_loading.py, the one file that this build adds",
+        "checkpoints are read and copied by checkpoint_files.py, the one file that this build adds",
     ),
     Edit(
         "fairseq/checkpoint_utils.py",
@@ -143,6 +143,13 @@ EDITS = [
         "new_state = load_checkpoint_as_data(",
         1,
         "as above, where an average of past weights (EMA) is read",
+    ),
+    Edit(
+        "fairseq/checkpoint_utils.py",
+        r"assert PathManager\.copy\(\s+checkpoints\[0\], cp, overwrite=True\s+\), f\".*\"$",
+        "copy_checkpoint(checkpoints[0], cp)",
+        1,
+        "a training killed during the copy left half a checkpoint_last.pt, and could not be resumed",
     ),
     Edit(
         "fairseq/distributed/utils.py",

@@ -1,4 +1,4 @@
-"""Checkpoints are data: they are read with `weights_only=True`, and code inside one is refused, never run.
+"""Checkpoints are data, read with `weights_only=True`; code inside one is refused, never run. They are copied whole.
 
 This file is added to fairseq by the build in fairseq-bbpe's scripts/fairseq; everything else there is fairseq's own.
 """
@@ -9,6 +9,7 @@ import re
 
 import numpy as np
 import torch
+from fairseq.file_io import PathManager
 
 # What fairseq itself writes into a checkpoint beyond tensors and plain Python values: the command line, and NumPy
 # numbers among the meters. NumPy 1 wrote the same two functions under the name numpy.core, NumPy 2 under numpy._core.
@@ -28,6 +29,9 @@ SAFE_GLOBALS = [
 ]
 
 
+REMEDY = "Copy it again, or name an earlier one with --restore-file or --path."
+
+
 class CheckpointError(RuntimeError):
     """A checkpoint that is damaged, or that holds more than data; the message names the file and the remedy."""
 
@@ -43,7 +47,7 @@ def load_checkpoint_as_data(file, map_location):
         with torch.serialization.safe_globals(SAFE_GLOBALS):
             return torch.load(file, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        refused = _refused_globals(file) or re.findall(r"GLOBAL (\S+) was not an allowed global", str(error))
+        refused = _refused_globals(file) or re.findall(r"GLOBAL ([\w.]+)", str(error))
         if refused:
             raise CheckpointError(
                 f"{name}: refused, it is not only data: it asks for {', '.join(refused)}. "
@@ -54,7 +58,13 @@ def load_checkpoint_as_data(file, map_location):
         raise CheckpointError(f"{name}: not a checkpoint, or a damaged one ({_first_line(error)}). {REMEDY}") from None
 
 
-REMEDY = "Copy it again, or name an earlier one with --restore-file or --path."
+def copy_checkpoint(source: str, destination: str) -> None:
+    """Copy under another name and rename, so that a kill never leaves half a checkpoint under `destination`."""
+    if not PathManager.supports_rename(destination):
+        PathManager.copy(source, destination, overwrite=True)
+        return
+    PathManager.copy(source, f"{destination}.tmp", overwrite=True)
+    PathManager.rename(f"{destination}.tmp", destination)
 
 
 def _refused_globals(file) -> list[str]:
