@@ -1,0 +1,29 @@
+"""The commands and programs of README.md run as they stand, one after the other, in a copy of the project."""
+
+import os
+import re
+import shutil
+import subprocess
+
+from conftest import BIN, ROOT
+
+BLOCK = re.compile(r"(<!-- not run by the tests.*?-->\n)?^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def test_the_readme_runs(tmp_path):
+    blocks = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert {language for _, language, _ in blocks} == {"bash", "python"}
+    for folder in ("fairseq_bbpe", "examples"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "OMP_NUM_THREADS": "2"}
+    ran = 0
+    for exempt, language, code in blocks:
+        if exempt:
+            continue
+        command = ["bash", "-euo", "pipefail", "-c", code] if language == "bash" else ["python", "-c", code]
+        finished = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert finished.returncode == 0, f"{code}\n{finished.stdout[-2000:]}\n{finished.stderr[-2000:]}"
+        ran += 1
+    assert ran >= 6
+    bleu = (tmp_path / "test.out").read_text(encoding="utf-8")
+    assert sum(line.startswith("D-") for line in bleu.splitlines()) == 30
