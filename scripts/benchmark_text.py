@@ -48,7 +48,8 @@ def report(what: str, ours: float, theirs: float, size: int, aim: str) -> None:
 
 def example_corpus(folder: Path) -> list[Path]:
     """Build the examples' corpus."""
-    subprocess.run([sys.executable, ROOT / "examples/cldr_corpus.py", "--output", folder], check=True)
+    build = [sys.executable, ROOT / "examples/cldr_corpus.py", "--output", folder]
+    subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
     return [folder / "train.src", folder / "train.en"]
 
 

@@ -6,6 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure.
+settings.register_profile("any-speed", deadline=None)
+settings.load_profile("any-speed")
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = ROOT / "fairseq_bbpe"

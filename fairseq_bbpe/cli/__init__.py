@@ -17,6 +17,13 @@ COMMANDS = {
     "decode": "pieces, such as a model's hypotheses -> text, recovering what is not valid UTF-8",
     "show": "print the tokens of raw text: whole characters as text, partial ones in hexadecimal",
     "prepare": "raw parallel files -> a fairseq data-bin, and the commands to run next",
+    "ngrams": "count a data-bin's n-grams for ByteNet's input embeddings",
+    "lengths": "correlate the lengths of translated sentences (ByteNet paper, Figure 5)",
+    "gradients": "draw which source and target words a translation depends on (ByteNet paper, Figure 6)",
+    "split": "one file -> train, valid and test by bytes, for --task byte_language_modeling",
+    "bits": "what every byte of a file costs under a ByteNet Decoder",
+    "complete": "continue a prompt with a ByteNet Decoder",
+    "baselines": "bits/byte of xz -9 and of an adaptive order-5 model",
 }
 
 

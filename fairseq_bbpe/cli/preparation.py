@@ -115,6 +115,8 @@ class VocabularyChoice:
 
 def prepare(corpus: Corpus, choice: VocabularyChoice, destination: Path, *, overwrite: bool, workers: int) -> None:
     """Make the data-bin `destination`; raises `UserError` before anything is written, and leaves nothing half-made."""
+    if ":" in str(destination):
+        raise UserError(f"--destdir {destination}: fairseq would split this path at ':': give one without")
     destination = destination.resolve()
     _check_destination(destination, overwrite)
     if find_spec("fairseq_cli") is None:
@@ -175,8 +177,6 @@ def _binarise(corpus: Corpus, folder: Path, workers: int) -> None:
 
 
 def _check_destination(destination: Path, overwrite: bool) -> None:
-    if ":" in str(destination):
-        raise UserError(f"--destdir {destination}: fairseq would split this path at ':': give one without")
     nearest = next(folder for folder in destination.parents if folder.exists())
     require_writable(nearest, f"--destdir {destination}")
     if not destination.exists() or (destination.is_dir() and not any(destination.iterdir())):

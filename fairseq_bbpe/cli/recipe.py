@@ -8,7 +8,8 @@ from fairseq_bbpe.cli.preparation import Corpus, VocabularyChoice
 
 _TRAIN = """\
 # train (on a GPU: --arch transformer_bbpe_ctx --fp16)
-fairseq-train {data} --user-dir {plugin} --arch transformer_bbpe_ctx_tiny \\
+fairseq-train {data} {languages} \\
+  --user-dir {plugin} --arch transformer_bbpe_ctx_tiny --share-all-embeddings \\
   --optimizer adam --adam-betas '(0.9, 0.98)' --lr 0.001 --lr-scheduler inverse_sqrt --warmup-updates 1000 \\
   --criterion label_smoothed_cross_entropy --label-smoothing 0.1 --max-tokens 4096 --max-epoch 20 \\
   {validation} \\
@@ -16,9 +17,10 @@ fairseq-train {data} --user-dir {plugin} --arch transformer_bbpe_ctx_tiny \\
 
 _GENERATE = """\
 # translate, and score on the raw references
-fairseq-generate {data} --user-dir {plugin} --path {checkpoints}/{checkpoint} --gen-subset {subset} \\
-  --beam 5 --batch-size 64 {bpe} > {checkpoints}/{subset}.out
-grep ^H- {checkpoints}/{subset}.out | LC_ALL=C sort -V | cut -f3- > {checkpoints}/{subset}.{target}
+fairseq-generate {data} {languages} --gen-subset {subset} \\
+  --user-dir {plugin} --path {checkpoints}/{checkpoint} --beam 5 --batch-size 64 \\
+  {bpe} > {checkpoints}/{subset}.out
+grep -a ^D- {checkpoints}/{subset}.out | LC_ALL=C sort -V | cut -f3- > {checkpoints}/{subset}.{target}
 sacrebleu {data}/raw/{subset}.{target} < {checkpoints}/{subset}.{target}"""
 
 
@@ -29,6 +31,8 @@ def next_commands(corpus: Corpus, choice: VocabularyChoice, destination: Path) -
         "plugin": shlex.quote(str(_plugin())),
         "checkpoints": shlex.quote(f"checkpoints/{destination.resolve().name}"),
         "target": shlex.quote(corpus.target),
+        # fairseq guesses them from file names, but not those with a dot or a hyphen.
+        "languages": shlex.join(["--source-lang", corpus.source, "--target-lang", corpus.target]),
     }
     model = shlex.quote(str(destination / choice.model_name))
     if choice.byte_level:
@@ -40,7 +44,7 @@ def next_commands(corpus: Corpus, choice: VocabularyChoice, destination: Path) -
     if "valid" in corpus.prefixes:
         names["checkpoint"] = "checkpoint_best.pt"
         names["validation"] = (
-            f"""--eval-bleu {detokenize} --eval-bleu-args '{{"beam": 1}}' """
+            f"""--eval-bleu {detokenize} --eval-bleu-args '{{"beam": 1}}' \\\n  """
             "--best-checkpoint-metric bleu --maximize-best-checkpoint-metric"
         )
     else:

@@ -77,7 +77,10 @@ def _is_character(data: bytes) -> bool:
 
 
 # Where str.splitlines or a text-mode file breaks a line, and the last separator: fairseq keeps one sentence a line.
-_LINE_BREAKS = str.maketrans(dict.fromkeys("\n\v\f\r\x1c\x1d\x1e\x1f\x85\u2028\u2029", " "))
+# Control bytes are no part of a longer character, so they can be exchanged before decoding, which is faster.
+_BREAKING_BYTES = b"\n\v\f\r\x1c\x1d\x1e\x1f"
+_BREAKS_TO_SPACES = bytes.maketrans(_BREAKING_BYTES, b" " * len(_BREAKING_BYTES))
+_BREAKING_CHARACTERS = "\x85\u2028\u2029"
 
 
 def pieces_to_text(pieces: str, on_invalid: str = "recover") -> str:
@@ -86,4 +89,7 @@ def pieces_to_text(pieces: str, on_invalid: str = "recover") -> str:
     >>> pieces_to_text("two ▁lin es ␊ Ŧė ĥ Ŧ")
     'two lines 日'
     """
-    return recover(symbols_to_bytes(pieces.replace(" ", "")), on_invalid).translate(_LINE_BREAKS)
+    text = recover(symbols_to_bytes(pieces.replace(" ", "")).translate(_BREAKS_TO_SPACES), on_invalid)
+    for character in _BREAKING_CHARACTERS:
+        text = text.replace(character, " ")
+    return text

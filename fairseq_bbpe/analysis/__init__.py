@@ -1,0 +1,1 @@
+"""Pure functions from text or models to tables and figures."""

@@ -1,0 +1,37 @@
+"""Tables and the figures drawn from them, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from fairseq_bbpe.errors import UserError
+
+
+def save_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
+    """Write a table of tab-separated values with a line of column names."""
+    part = f"{path}.part"
+    with open(part, "w", encoding="utf-8", newline="\n") as file:
+        for row in (header, *rows):
+            print(*row, sep="\t", file=file)
+    os.replace(part, path)
+
+
+@contextmanager
+def figure(path: str | Path, width: float = 5, height: float = 5) -> Iterator:
+    """An empty matplotlib figure, in inches, that is saved as a PNG at the end.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UserError(f"{path}: matplotlib is not installed; pip install 'fairseq-bbpe[analysis]'") from None
+    plot = Figure(figsize=(width, height), layout="constrained")
+    yield plot
+    part = f"{path}.part"
+    plot.savefig(part, format="png", dpi=150)
+    os.replace(part, path)

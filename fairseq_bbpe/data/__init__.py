@@ -1,0 +1,1 @@
+"""Batching rules that fairseq lacks."""

@@ -1,0 +1,166 @@
+"""ByteNet: a convolutional target network stacked on a convolutional source network (Sections 3 and 6, Figure 1).
+
+Registers `bytenet` (first version of the paper), `bytenet_v2` (second version) and `bytenet_tiny` (for a CPU).
+"""
+
+from dataclasses import dataclass, field, fields, make_dataclass
+
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from fairseq.models import FairseqEncoderDecoderModel, register_model
+
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.models.unfolding import SourceNetwork, TargetNetwork
+from fairseq_bbpe.modules.length_buckets import LengthBuckets
+from fairseq_bbpe.modules.residual_blocks import BLOCKS
+from fairseq_bbpe.modules.sub_batch_norm import NORMS
+
+
+@dataclass
+class BytenetConfig(FairseqDataclass):
+    """First version of the paper (Section 6): 15 + 15 ReLU blocks, d = 892, Sub-BN, kernels 5 and 3."""
+
+    channels: int = field(default=892, metadata={"help": "d, the channels inside the blocks; outside they are 2d wide"})
+    source_sets: int = field(default=3, metadata={"help": "sets of residual blocks in the source network"})
+    target_sets: int = field(default=3, metadata={"help": "sets of residual blocks in the target network"})
+    dilations: str = field(default="1,2,4,8,16", metadata={"help": "dilations of the blocks of a set, in columns"})
+    source_kernel: int = field(
+        default=5, metadata={"help": "columns that a source convolution reads; odd, for it is centred"}
+    )
+    target_kernel: int = field(default=3, metadata={"help": "columns that a target convolution reads; masked"})
+    block: ChoiceEnum(list(BLOCKS)) = field(default="relu", metadata={"help": "kind of residual block (Figure 3)"})
+    norm: ChoiceEnum(list(NORMS)) = field(
+        default="sub_batch",
+        metadata={"help": "normalisation; sub_batch (Section 3.5) trains with --task translation_sub_batch"},
+    )
+    dropout: float = field(default=0.0, metadata={"help": "probability of dropping a unit before the last ReLU"})
+    join: ChoiceEnum(["sum", "concatenate"]) = field(
+        default="sum",
+        metadata={"help": "how a source column joins its target step; concatenated, a 1x1 convolution takes 4d to 2d"},
+    )
+    unfold: ChoiceEnum(["zero", "pad"]) = field(
+        default="zero",
+        metadata={
+            "help": "past the source: zero columns (first version of the paper), or pad the source to a|s| + b symbols "
+            "before it is encoded (second version)"
+        },
+    )
+    unfold_a: float = field(default=1.2, metadata={"help": "a of --unfold pad"})
+    unfold_b: float = field(default=0.0, metadata={"help": "b of --unfold pad, in symbols"})
+    source_ngrams: str = field(
+        default="",
+        metadata={"help": "table of source n-grams, from fairseq-bbpe ngrams; the checkpoint keeps it"},
+    )
+    target_ngrams: str = field(
+        default="",
+        metadata={"help": "table of target n-grams, from fairseq-bbpe ngrams; the checkpoint keeps it"},
+    )
+    bucket_width: int = field(default=25, metadata={"help": "Sub-BN pads sentences to a multiple of so many symbols"})
+    bucket_longest: int = field(
+        default=500,
+        metadata={"help": "longest sentence, in symbols, with statistics of its own; the rest share the last"},
+    )
+    source_network: ChoiceEnum(["conv", "birnn"]) = field(
+        default="conv", metadata={"help": "convolutional, or a bidirectional LSTM (Section 4.1)"}
+    )
+    target_network: ChoiceEnum(["conv", "rnn"]) = field(
+        default="conv", metadata={"help": "convolutional, or an LSTM (Section 4.1)"}
+    )
+    rnn_layers: int = field(default=2, metadata={"help": "layers of a recurrent source or target network"})
+
+
+def preset(parent: type[BytenetConfig], **defaults) -> type[BytenetConfig]:
+    """A configuration that differs from its parent in these defaults alone; help texts and types stay."""
+    changed = [
+        (f.name, f.type, field(default=defaults[f.name], metadata=f.metadata))
+        for f in fields(parent)
+        if f.name in defaults
+    ]
+    assert len(changed) == len(defaults), "a preset may only name options of its parent"
+    return make_dataclass(f"Preset{parent.__name__}", changed, bases=(parent,))
+
+
+def parse_dilations(text: str) -> list[int]:
+    """The dilations of a set; raises UserError where they are no integers.
+
+    >>> parse_dilations("1,2,4")
+    [1, 2, 4]
+    """
+    try:
+        return [int(dilation) for dilation in text.split(",")]
+    except ValueError:
+        raise UserError(f"--dilations {text}: not integers with commas between, such as 1,2,4,8,16") from None
+
+
+@register_model("bytenet", dataclass=BytenetConfig)
+class Bytenet(FairseqEncoderDecoderModel):
+    """Translate in time linear in the lengths, by dynamic unfolding (Section 3.1)."""
+
+    registered_as = "bytenet"
+
+    @classmethod
+    def build_model(cls, cfg: BytenetConfig, task) -> "Bytenet":
+        """Build the two networks for a task's dictionaries; raises UserError on options that do not fit."""
+        if getattr(task.cfg, "left_pad_target", False):
+            raise UserError("--left-pad-target True: ByteNet unfolds from target step 0; leave it at False")
+        buckets = LengthBuckets(cfg.bucket_width, cfg.bucket_longest) if cfg.norm == "sub_batch" else None
+        return cls(
+            SourceNetwork(cfg, parse_dilations(cfg.dilations), task.source_dictionary, buckets),
+            TargetNetwork(cfg, parse_dilations(cfg.dilations), task.target_dictionary, buckets),
+        )
+
+    @property
+    def buckets(self) -> LengthBuckets | None:
+        """Sub-BN's length intervals: the task batches by them, interval search reads them; None with another norm."""
+        return self.encoder.buckets
+
+    def forward(self, src_tokens, src_lengths, prev_output_tokens, auxiliary=0, **kwargs):
+        """Predict every target symbol from those before it, and from the source.
+
+        Args:
+            src_tokens: (B, S), padded on either side.
+            src_lengths: (B,).
+            prev_output_tokens: (B, T), shifted targets, padded on the right.
+            auxiliary: how many rows, the last ones, only provide Sub-BN's statistics; they get no prediction.
+
+        Returns:
+            logits (B - auxiliary, T, symbols), and fairseq's dictionary of extras.
+        """
+        target_interval = None
+        if self.buckets is not None:
+            target_interval = self.buckets.interval(prev_output_tokens.ne(self.decoder.padding_idx).sum(dim=1))
+        encoder_out = self.encoder(src_tokens, src_lengths, auxiliary=auxiliary, target_interval=target_interval)
+        return self.decoder(prev_output_tokens, encoder_out=encoder_out)
+
+    def prepare_for_inference_(self, cfg) -> None:
+        """Let every sentence run past its source by its own `--max-len-a/b`, and not by its batch's longest source."""
+        super().prepare_for_inference_(cfg)
+        self.decoder.max_len = (cfg.generation.max_len_a, cfg.generation.max_len_b)
+
+
+# Second version of the paper: 30 + 30 blocks, and every difference from the first.
+V2 = preset(
+    BytenetConfig,
+    channels=800,
+    source_sets=6,
+    target_sets=6,
+    source_kernel=3,
+    norm="layer",
+    unfold="pad",
+)
+
+
+@register_model("bytenet_v2", dataclass=V2)
+class BytenetV2(Bytenet):
+    """Second version of the paper; trains with fairseq's own translation task."""
+
+    registered_as = "bytenet_v2"
+
+
+TINY = preset(V2, channels=96, source_sets=1, target_sets=1, bucket_longest=250)
+
+
+@register_model("bytenet_tiny", dataclass=TINY)
+class BytenetTiny(Bytenet):
+    """The second version at the size of a CPU: 5 + 5 blocks, d = 96."""
+
+    registered_as = "bytenet_tiny"

@@ -1,0 +1,195 @@
+"""The ByteNet Decoder: a language model over bytes (Sections 3.4 and 5 of the ByteNet paper).
+
+Registers `bytenet_lm` (first version of the paper), `bytenet_lm_v2` (second version) and `bytenet_lm_tiny` (for a CPU).
+"""
+
+import itertools
+import operator
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from fairseq.models import FairseqIncrementalDecoder, FairseqLanguageModel, register_model
+from torch import Tensor, nn
+
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.models.bytenet import parse_dilations, preset
+from fairseq_bbpe.modules.masked_conv import DilatedConv
+from fairseq_bbpe.modules.past_columns import PastColumns
+from fairseq_bbpe.modules.residual_blocks import BLOCKS, ResidualStack
+from fairseq_bbpe.modules.sub_batch_norm import NORMS, BatchParts, normalisation
+
+NO_LIMIT = 1_000_000_000  # fairseq wants a longest input; a convolution has none
+
+
+@dataclass
+class BytenetLMConfig(FairseqDataclass):
+    """First version of the paper (Section 5): 25 multiplicative blocks, d = 892, Sub-BN; windows of 315 + 200 bytes."""
+
+    channels: int = field(default=892, metadata={"help": "d, the channels inside the blocks; outside they are 2d wide"})
+    sets: int = field(default=5, metadata={"help": "sets of residual blocks"})
+    dilations: str = field(default="1,2,4,8,16", metadata={"help": "dilations of the blocks of a set, in bytes"})
+    kernel: int = field(default=3, metadata={"help": "columns that a masked convolution reads"})
+    block: ChoiceEnum(list(BLOCKS)) = field(
+        default="multiplicative", metadata={"help": "kind of residual block (Figure 3)"}
+    )
+    norm: ChoiceEnum(list(NORMS)) = field(
+        default="sub_batch", metadata={"help": "normalisation; sub_batch splits training batches (Section 3.5)"}
+    )
+    dropout: float = field(default=0.0, metadata={"help": "probability of dropping a unit before the last ReLU"})
+    compile_blocks: bool = field(
+        default=False, metadata={"help": "train with torch.compile, a minute slower to start; for a GPU with Triton"}
+    )
+
+
+@register_model("bytenet_lm", dataclass=BytenetLMConfig)
+class BytenetLM(FairseqLanguageModel):
+    """Predict every byte from the `receptive_field` bytes before it, in parallel or one at a time."""
+
+    registered_as = "bytenet_lm"
+    takes_skip = True
+
+    @classmethod
+    def build_model(cls, cfg: BytenetLMConfig, task) -> "BytenetLM":
+        """Build the network for a task whose dictionary ends with the 256 bytes."""
+        return cls(BytenetLMDecoder(cfg, task.target_dictionary))
+
+    @property
+    def receptive_field(self) -> int:
+        """Bytes before a byte on which its prediction depends: 1 + 5 * 2 * 31 = 311 in the paper."""
+        return self.decoder.network.receptive_field
+
+    @property
+    def needs_auxiliary(self) -> bool:
+        """Whether training batches must have an auxiliary part (Sub-BN)."""
+        return self.decoder.sub_batch
+
+    def training_flops(self, columns: int, skip: int) -> int:
+        """Floating-point operations of the matrix products of one training window of so many columns.
+
+        A weight costs a multiplication and an addition in each column that its block computes; the backward pass costs
+        twice as much again. Norms, gates and embeddings are left out.
+        """
+        blocks = zip(self.decoder.network.blocks, self.decoder.first_columns(skip), strict=True)
+        forward = sum(2 * _matrix_weights(block) * (columns - first) for block, first in blocks)
+        return 3 * (forward + 2 * _matrix_weights(self.decoder.output) * (columns - skip))
+
+
+class BytenetLMDecoder(FairseqIncrementalDecoder):
+    """Embedding of 2d, residual stack, norm, dropout, ReLU and a softmax over the 256 bytes alone.
+
+    fairseq's special symbols get a probability of exactly 0, so a model that has learnt nothing costs 8 bits a byte.
+    """
+
+    def __init__(self, cfg: BytenetLMConfig, dictionary) -> None:
+        super().__init__(dictionary)
+        width = 2 * cfg.channels
+        self.specials = dictionary.nspecial
+        self.dropout = cfg.dropout
+        self.sub_batch = cfg.norm == "sub_batch"
+        self.embedding = nn.Embedding(len(dictionary), width)
+        nn.init.normal_(self.embedding.weight, std=width**-0.5)
+        self.network = ResidualStack(
+            cfg.channels, cfg.sets, cfg.kernel, parse_dilations(cfg.dilations), cfg.block, cfg.norm
+        )
+        self.reaches = [
+            sum(conv.reach for conv in block.modules() if isinstance(conv, DilatedConv))
+            for block in self.network.blocks
+        ]
+        # In a tuple they are no modules of their own, so a checkpoint is the same with and without them.
+        self.compiled = tuple(torch.compile(block, dynamic=True) for block in self.network.blocks if cfg.compile_blocks)
+        self.norm = normalisation(cfg.norm, width)
+        self.output = nn.Linear(width, len(dictionary) - self.specials)
+
+    def forward(
+        self, prev_output_tokens, src_lengths=None, encoder_out=None, incremental_state=None, skip=0, auxiliary=0
+    ):
+        """Predict the byte after every one of `prev_output_tokens` (B, T), of the first `skip` columns nothing.
+
+        Args:
+            incremental_state: fairseq's; the columns of earlier calls are remembered, not computed again.
+            skip: leading columns whose predictions do not count; they are computed only as far as others read them.
+            auxiliary: rows, the last ones, that only provide Sub-BN's statistics.
+
+        Returns:
+            logits (B - auxiliary, T - skip, symbols), and fairseq's dictionary of extras.
+
+        Raises:
+            UserError: Sub-BN in training without auxiliary rows.
+        """
+        if self.training and self.sub_batch and not auxiliary:
+            raise UserError("--norm sub_batch: train with --task byte_language_modeling, or choose --norm layer")
+        if incremental_state is None:
+            return self.logits(self.columns(prev_output_tokens, skip, auxiliary)), {"attn": None}
+        past = self.get_incremental_state(incremental_state, "past")
+        if past is None:
+            past = self.network.past()
+            self.set_incremental_state(incremental_state, "past", past)
+        return self.logits(self.read(prev_output_tokens[:, past.step :], past)), {"attn": None}
+
+    def columns(self, tokens: Tensor, skip: int = 0, auxiliary: int = 0) -> Tensor:
+        """The last columns (B - auxiliary, T - skip, 2d) of whole sequences (B, T)."""
+        batch = BatchParts(auxiliary=auxiliary)
+        x = self.embedding(tokens)
+        begin = 0
+        blocks = self.compiled if self.training and self.compiled else self.network.blocks
+        for block, first in zip(blocks, self.first_columns(skip), strict=True):
+            x = block(x[:, first - begin :], batch)
+            begin = first
+        return batch.main(self.norm(x[:, skip - begin :], batch))
+
+    def first_columns(self, skip: int) -> list[int]:
+        """For each block the first column that it must compute, where the first `skip` predictions do not count."""
+        below = itertools.accumulate(self.reaches, operator.sub, initial=sum(self.reaches))
+        return [max(0, skip - reach) for reach, _ in zip(below, self.reaches, strict=False)]
+
+    def read(self, tokens: Tensor, past: PastColumns) -> Tensor:
+        """The last columns (B, T, 2d) of T bytes that follow those `past` remembers, at a cost of T alone."""
+        batch = BatchParts()
+        x = self.network(self.embedding(tokens), batch, past)
+        past.advance(tokens.size(1))
+        return self.norm(x, batch)
+
+    def logits(self, columns: Tensor) -> Tensor:
+        """Logits (B, T, symbols) of columns (B, T, 2d), -inf for fairseq's special symbols."""
+        x = F.relu(F.dropout(columns, self.dropout, self.training))
+        weight, bias = self.output.weight, self.output.bias
+        weight = torch.cat([weight.new_zeros(self.specials, weight.size(1)), weight])
+        bias = torch.cat([bias.new_full((self.specials,), -torch.inf), bias])
+        return F.linear(x, weight, bias)
+
+    def reorder_incremental_state(self, incremental_state, new_order):
+        """Follow the beam: row `b` continues row `new_order[b]`."""
+        past = self.get_incremental_state(incremental_state, "past")
+        if past is not None:
+            past.reorder(new_order)
+
+    def max_positions(self):
+        """No limit but the memory's."""
+        return NO_LIMIT
+
+
+def _matrix_weights(module: nn.Module) -> int:
+    return sum(weight.numel() for weight in module.parameters() if weight.dim() == 2)
+
+
+# Second version of the paper; its windows are `--context-bytes 100 --scored-bytes 400`.
+V2 = preset(BytenetLMConfig, channels=512, sets=6, norm="layer", dropout=0.1)
+
+
+@register_model("bytenet_lm_v2", dataclass=V2)
+class BytenetLMV2(BytenetLM):
+    """The second version: 30 blocks, d = 512, layer normalisation."""
+
+    registered_as = "bytenet_lm_v2"
+
+
+TINY = preset(V2, channels=64, sets=1, dropout=0.0)
+
+
+@register_model("bytenet_lm_tiny", dataclass=TINY)
+class BytenetLMTiny(BytenetLM):
+    """The second version at the size of a CPU: 5 blocks, d = 64, so 63 bytes of context are all it can use."""
+
+    registered_as = "bytenet_lm_tiny"

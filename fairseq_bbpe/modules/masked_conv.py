@@ -1,0 +1,79 @@
+"""Dilated convolutions along time: masked for a target network, centred for a source network (Sections 3.2, 3.3).
+
+A convolution is written as one matrix product over the columns that it reads, laid side by side. The same product then
+serves whole sequences and single generation steps, and on one CPU core it is as fast as `conv1d` or faster.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.modules.past_columns import PastColumns, spread_taps
+from fairseq_bbpe.modules.sub_batch_norm import BatchParts
+
+
+class DilatedConv(nn.Module):
+    """What masked and centred convolutions share: `kernel` taps, `dilation` columns apart, in one weight matrix.
+
+    Args:
+        inputs, outputs: channels of a column before and after.
+        kernel: columns read, at least 1.
+        dilation: distance between them, at least 1.
+
+    Raises:
+        UserError: kernel or dilation below 1.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int = 1) -> None:
+        super().__init__()
+        if kernel < 1:
+            raise UserError(f"a convolution's kernel must be at least 1, got {kernel}: 3 is the paper's in the target")
+        if dilation < 1:
+            raise UserError(f"--dilations must all be at least 1, got {dilation}: the paper's are 1,2,4,8,16")
+        self.kernel = kernel
+        self.dilation = dilation
+        self.taps = nn.Linear(kernel * inputs, outputs)  # oldest column first
+
+    @property
+    def reach(self) -> int:
+        """Distance in columns between the first and the last one read: (kernel - 1) * dilation."""
+        return (self.kernel - 1) * self.dilation
+
+    def extra_repr(self) -> str:
+        return f"kernel={self.kernel}, dilation={self.dilation}"
+
+
+class MaskedConv(DilatedConv):
+    """A convolution that reads a column and `kernel - 1` earlier ones, never a later one (Section 3.2).
+
+    Shape: (B, T, inputs) -> (B, T, outputs). With `past`, T new columns follow those of the calls before.
+    """
+
+    def forward(self, x: Tensor, batch: BatchParts, past: PastColumns | None = None) -> Tensor:
+        if past is not None:
+            return self.taps(past.taps(self, x, self.kernel, self.dilation))
+        return self.taps(spread_taps(F.pad(x, (0, 0, self.reach, 0)), self.kernel, self.dilation))
+
+
+class CentredConv(DilatedConv):
+    """A convolution that reads as many columns to the left as to the right, and padding as zero (Sections 3, 6).
+
+    Shape: (B, T, inputs) -> (B, T, outputs)
+
+    Raises:
+        UserError: an even kernel, which has no centre.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int = 1) -> None:
+        if kernel % 2 == 0:
+            raise UserError(f"--source-kernel must be odd to have a centre, got {kernel}: try {kernel + 1}")
+        super().__init__(inputs, outputs, kernel, dilation)
+
+    def forward(self, x: Tensor, batch: BatchParts, past: None = None) -> Tensor:
+        assert past is None, "a source network sees its whole input at once"
+        if batch.real is not None:
+            x = x * batch.real.unsqueeze(-1).to(x.dtype)
+        side = self.reach // 2
+        return self.taps(spread_taps(F.pad(x, (0, 0, side, side)), self.kernel, self.dilation))

@@ -1,0 +1,1 @@
+"""Decoding rules that fairseq lacks."""

@@ -1,0 +1,212 @@
+"""The ByteNet Decoder as a language model: what a prediction depends on, streams, search, and compressors beside it."""
+
+import collections
+import itertools
+import math
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from fairseq.search import BeamSearch, Sampling
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fairseq_bbpe.plugin  # noqa: F401
+from fairseq_bbpe.analysis import adaptive_model
+from fairseq_bbpe.data.byte_file import SPECIALS, byte_dictionary
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.models.bytenet_lm import V2, BytenetLM, BytenetLMConfig, BytenetLMDecoder
+from fairseq_bbpe.search.byte_stream import continue_bytes, stream_bits
+
+DICTIONARY = byte_dictionary()
+SMALL = BytenetLMConfig(channels=6, sets=1, dilations="1,3", norm="layer")  # sees 9 bytes back
+
+
+def decoder(cfg=SMALL, **change) -> BytenetLMDecoder:
+    torch.manual_seed(0)
+    return BytenetLMDecoder(replace(cfg, **change), DICTIONARY).double().eval()
+
+
+def random_ids(*shape) -> torch.Tensor:
+    return torch.randint(SPECIALS, SPECIALS + 256, shape)
+
+
+@pytest.mark.parametrize(
+    ("cfg", "bytes_back"),
+    [(BytenetLMConfig(), 1 + 5 * 2 * 31), (V2(), 1 + 6 * 2 * 31), (SMALL, 1 + 2 * 4)],
+    ids=["v1", "v2", "small"],
+)
+def test_a_prediction_depends_on_exactly_the_receptive_field(cfg, bytes_back):
+    """In evaluation; 311 bytes in the first version of the paper. The width is no part of the matter."""
+    network = decoder(replace(cfg, channels=4))
+    assert BytenetLM(network).receptive_field == bytes_back
+    at = bytes_back + 40
+    embedded = []
+    network.embedding.register_forward_hook(
+        lambda _, __, out: embedded.append(out.detach().requires_grad_()) or embedded[0]
+    )
+    logits, _ = network(random_ids(1, at + 30))
+    logits[0, at, SPECIALS:].square().sum().backward()
+    read = embedded[0].grad[0].abs().sum(-1).nonzero().flatten().tolist()
+    assert read == list(range(at - bytes_back + 1, at + 1))
+
+
+def test_a_uniform_model_costs_exactly_8_bits():
+    network = decoder()
+    torch.nn.init.zeros_(network.output.weight)
+    torch.nn.init.zeros_(network.output.bias)
+    probabilities = network(random_ids(1, 5))[0].softmax(-1)
+    assert probabilities[..., :SPECIALS].eq(0).all()
+    assert probabilities[..., SPECIALS:].eq(1 / 256).all()
+    assert all((bits == 8).all() for bits in stream_bits(network, np.arange(50, dtype=np.uint8), chunk=7))
+
+
+@torch.no_grad()
+@given(skip=st.integers(0, 30), more=st.integers(1, 20))
+def test_skipped_predictions_change_no_other(skip, more):
+    network = decoder()
+    ids = random_ids(2, skip + more)
+    torch.testing.assert_close(network(ids, skip=skip)[0], network(ids)[0][:, skip:])
+
+
+def test_operations_of_a_training_window():
+    """By hand: a block of d = 6 and kernel 3 has (8 + 4 * 3) d^2 weights, and the first one computes all columns."""
+    model = BytenetLM(decoder())
+    columns, skip = 20, 12
+    blocks = 20 * 36 * ((columns - 4) + (columns - 6))  # reaches 2 and 6: 12 - 8 = 4, 12 - 6 = 6
+    assert model.training_flops(columns, skip) == 3 * 2 * (blocks + 256 * 12 * (columns - skip))
+
+
+@torch.no_grad()
+@given(cuts=st.lists(st.integers(1, 12), min_size=1, max_size=6))
+def test_fairseq_steps_of_any_length_equal_the_whole(cuts):
+    network, state = decoder(), {}
+    ids = random_ids(3, sum(cuts))
+    whole, end = network(ids)[0], 0
+    for cut in cuts:
+        order = torch.randint(0, 3, (3,))
+        ids, whole = ids[order], whole[order]
+        network.reorder_incremental_state(state, order)
+        step = network(ids[:, : end + cut], incremental_state=state)[0]
+        torch.testing.assert_close(step, whole[:, end : end + cut])
+        end += cut
+
+
+@torch.no_grad()
+@given(size=st.integers(2, 60), chunk=st.integers(1, 70))
+def test_a_stream_costs_what_the_whole_costs(size, chunk):
+    network, data = decoder(), np.random.default_rng(size).integers(0, 256, size, dtype=np.uint8)
+    ids = torch.from_numpy(data.astype(np.int64) + SPECIALS)
+    logits = network(ids[None, :-1])[0][0]
+    expected = torch.nn.functional.cross_entropy(logits, ids[1:], reduction="none") / math.log(2)
+    np.testing.assert_allclose(np.concatenate(list(stream_bits(network, data, chunk))), expected.numpy())
+
+
+def cost(network, prompt: bytes, continuation: bytes) -> float:
+    data = np.frombuffer(prompt + continuation, np.uint8)
+    return np.concatenate(list(stream_bits(network, data)))[len(prompt) - 1 :].sum()
+
+
+@settings(max_examples=10)
+@given(prompt=st.binary(min_size=1, max_size=40), chunk=st.integers(1, 50))
+def test_a_beam_of_all_bytes_finds_the_likeliest_pair(prompt, chunk):
+    network = decoder()
+    found = continue_bytes(network, np.frombuffer(prompt, np.uint8), 2, BeamSearch(DICTIONARY), rows=256, chunk=chunk)
+    bits, best = found[0]
+    assert bits == pytest.approx(cost(network, prompt, best), abs=1e-4)
+    # Exhaustive: the log-probabilities of all 65,536 pairs.
+    ids = torch.from_numpy(np.frombuffer(prompt, np.uint8).astype(np.int64) + SPECIALS)
+    every = torch.cat([ids.expand(256, -1), torch.arange(256)[:, None] + SPECIALS], dim=1)
+    with torch.no_grad():
+        logs = network(every)[0].log_softmax(-1)
+    pairs = logs[:, -2, SPECIALS:][0][:, None] + logs[:, -1, SPECIALS:]
+    assert bits == pytest.approx(-pairs.max().item() / math.log(2), abs=1e-4)
+    assert [bits for bits, _ in found] == sorted(bits for bits, _ in found)
+
+
+@pytest.mark.parametrize("options", [(), (5,), (-1, 0.5)], ids=["all", "topk", "topp"])
+def test_samples_are_scored_as_drawn_and_repeat_with_the_seed(options):
+    network = decoder()
+    draws = []
+    for _ in range(2):
+        torch.manual_seed(7)
+        prompt = np.frombuffer(b"any prompt", np.uint8)
+        draws.append(continue_bytes(network, prompt, 30, Sampling(DICTIONARY, *options), rows=3))
+    assert draws[0] == draws[1]
+    assert len({text for _, text in draws[0]}) == 3
+    assert all(len(text) == 30 for _, text in draws[0])
+    if not options:
+        for bits, text in draws[0]:
+            assert bits == pytest.approx(cost(network, b"any prompt", text), rel=1e-5)
+
+
+def test_generation_keeps_nothing_that_grows():
+    """Constant cost a byte: rings of a fixed size, whatever the prompt and the length."""
+    network, sizes = decoder(), set()
+    for prompt, length in itertools.product((b"x", b"long " * 5000), (1, 40)):
+        past = network.network.past()
+        network.network.past = lambda past=past: past
+        continue_bytes(network, np.frombuffer(prompt, np.uint8), length, BeamSearch(DICTIONARY), rows=2)
+        sizes.add(sum(ring.numel() for ring in past.rings.values()) + past.rows.numel())
+        del network.network.past
+    assert len(sizes) == 1
+
+
+def test_an_empty_prompt_is_refused():
+    with pytest.raises(UserError, match="the prompt is empty: give at least one byte"):
+        continue_bytes(decoder(), np.empty(0, np.uint8), 5, BeamSearch(DICTIONARY))
+
+
+def test_sub_batch_norm_wants_auxiliary_rows():
+    network = decoder(norm="sub_batch").train()
+    with pytest.raises(UserError, match="--task byte_language_modeling"):
+        network(random_ids(4, 20))
+    logits, _ = network(random_ids(4, 20), skip=3, auxiliary=1)
+    assert logits.shape == (3, 17, 260)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile on the CPU needs a C++ compiler")
+def test_compiled_blocks_train_alike():
+    gradients = []
+    for compile_blocks in (False, True):
+        network = decoder(dilations="1", compile_blocks=compile_blocks).train()
+        torch.manual_seed(1)
+        ids = random_ids(2, 12)
+        for skip in (3, 5):
+            network(ids, skip=skip)[0][..., SPECIALS:].square().sum().backward()
+        gradients.append({name: weight.grad for name, weight in network.named_parameters()})
+        assert not any("compiled" in name for name in network.state_dict())
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, msg=name)
+
+
+def adaptive_bits_by_counting(data: bytes, order: int) -> list[float]:
+    """The adaptive model as its docstring says it, one byte after another."""
+    counts = [collections.defaultdict(collections.Counter) for _ in range(order + 1)]
+    text, bits = bytes(order) + data, []
+    for i in range(order, len(text)):
+        probability = 1 / 256
+        for length, seen in enumerate(counts):
+            here = seen[text[i - length : i]]
+            if here:
+                kept = max(here[text[i]] - adaptive_model.DISCOUNT, 0)
+                escape = adaptive_model.DISCOUNT * len(here) * probability
+                probability = (kept + escape) / here.total()
+        for length, seen in enumerate(counts):
+            seen[text[i - length : i]][text[i]] += 1
+        bits.append(-math.log2(probability))
+    return bits
+
+
+@given(data=st.binary(min_size=1, max_size=50) | st.text("ab\0", min_size=1, max_size=200).map(str.encode))
+def test_the_adaptive_model_equals_counting(data):
+    found = adaptive_model.adaptive_bits(np.frombuffer(data, np.uint8))
+    np.testing.assert_allclose(found, adaptive_bits_by_counting(data, order=5))
+
+
+def test_history_helps_xz():
+    line = np.random.default_rng(0).bytes(2000)
+    assert adaptive_model.xz_bits(line) > 8
+    assert adaptive_model.xz_bits(line, history=line) < 1

@@ -1,0 +1,179 @@
+"""`fairseq-bbpe learn | encode | decode | show` as a shell runs them."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fairseq_bbpe.cli import COMMANDS
+from fairseq_bbpe.text.alphabet import SYMBOLS, bytes_to_symbols
+
+GOLDEN = Path(__file__).parent / "golden"
+COMMAND = [sys.executable, "-m", "fairseq_bbpe.cli"]
+NASTY = b"  two  spaces \n\n\r\x00\xff\xe3\x81 \xe2\x80\xa8|\x1c\x85\n   \n\t<s> <unk> \xe2\x96\x81_\nno newline"
+
+
+def run(*arguments, data=b"", status=0, cwd=None) -> subprocess.CompletedProcess:
+    """Run the command; stdin, stdout and stderr are bytes."""
+    finished = subprocess.run([*COMMAND, *map(str, arguments)], input=data, capture_output=True, cwd=cwd)
+    assert finished.returncode == status, finished.stderr.decode()
+    return finished
+
+
+def refused(*arguments, **kwargs) -> str:
+    """Run a command that must refuse, and return the one line that it says."""
+    finished = run(*arguments, status=2, **kwargs)
+    message = finished.stderr.decode()
+    assert message.startswith("fairseq-bbpe: error: "), message
+    assert message.count("\n") == 1, message
+    assert finished.stdout == b""
+    return message
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """A vocabulary of 300 pieces, learned by the command."""
+    folder = tmp_path_factory.mktemp("model")
+    (folder / "text").write_bytes("the cat sat on the mat\nねこはマットの上にすわった\n".encode() * 3)
+    said = run("learn", "--input", folder / "text", "--vocab-size", "300", "--output", folder / "v").stderr
+    assert b"300 pieces" in said
+    assert b"trainer_interface" not in said  # sentencepiece's log
+    assert {path.name for path in folder.iterdir()} == {"text", "v.model", "v.dict.txt"}
+    return folder / "v.model"
+
+
+def test_learned_dictionary_has_exactly_n_lines(model):
+    lines = model.with_name("v.dict.txt").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 300
+    assert {line.rsplit(" ", 1)[0] for line in lines} >= set(SYMBOLS)
+
+
+@pytest.mark.parametrize("data", [NASTY, b"", b"\n", b"\n\n", b"a", bytes(range(256)) * 3])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_bytes_survive_the_pipe(model, data, workers):
+    pieces = run("encode", "--model", model, "--workers", workers, data=data).stdout
+    assert pieces.count(b"\n") == data.count(b"\n")
+    assert run("decode", "--on-invalid", "keep", data=pieces).stdout == data
+
+
+def test_more_than_one_block_survives(model):
+    data = b"".join(b"line %d of many, and some more words\n" % number for number in range(20_000)) + b"x" * 300_000
+    pieces = run("encode", "--model", model, "--workers", "2", data=data).stdout
+    assert run("decode", data=pieces).stdout == data
+
+
+def test_a_line_comes_back_before_the_next_is_given(model):
+    with subprocess.Popen(
+        [*COMMAND, "encode", "--model", str(model)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        for _ in range(2):
+            process.stdin.write(b"the cat\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == b"the \xe2\x96\x81cat\n"
+        process.stdin.close()
+        assert process.wait() == 0
+
+
+def test_broken_hypotheses_decode_as_they_did():
+    broken = (GOLDEN / "broken.pieces").read_bytes()
+    for mode in ("recover", "replace", "keep"):
+        finished = run("decode", "--on-invalid", mode, data=broken)
+        assert finished.stdout == (GOLDEN / f"broken.{mode}").read_bytes()
+        assert finished.stderr == b"decoded 6 lines; not valid UTF-8: 8 bytes in 3 lines\n"
+
+
+def test_strict_names_line_and_byte():
+    pieces = bytes_to_symbols(b"fine").encode() + b"\n" + bytes_to_symbols(b"ab\xe3\x81!").encode()
+    finished = run("decode", "--on-invalid", "strict", data=pieces, status=2)
+    assert finished.stderr.startswith(b"fairseq-bbpe: error: line 2: byte 2 (0xE3) ")
+    newline = run("decode", "--on-invalid", "strict", data=bytes_to_symbols(b"a\nb").encode(), status=2)
+    assert b"line 1: byte 1 is a newline" in newline.stderr
+
+
+def test_show(model):
+    assert run("show", "--model", model, data="the  mat\n上\0".encode()).stdout.decode() == "the _ _mat\nE4 B88A 00"
+
+
+def test_sample_and_verbose(model, tmp_path):
+    text = model.with_name("text")
+    arguments = ["learn", "--input", text, text, "--vocab-size", "280", "--output", tmp_path / "v"]
+    said = run(*arguments, "--sample", "3", "--verbose").stderr
+    assert b"trainer_interface" in said
+    assert len((tmp_path / "v.dict.txt").read_text(encoding="utf-8").splitlines()) == 280
+
+
+def test_a_closed_pipe_is_quiet(model, tmp_path):
+    (tmp_path / "text").write_bytes(b"the cat sat on the mat\n" * 100_000)
+    command = " ".join(COMMAND)
+    for pipe in (f"{command} encode --model {model} < text | head -n 1", f"{command} decode < text | head -n 1"):
+        finished = subprocess.run(pipe, shell=True, capture_output=True, cwd=tmp_path, env=_environment())
+        assert finished.stdout.count(b"\n") == 1
+        assert finished.stderr == b""
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(model, tmp_path):
+    text = model.with_name("text")
+    (tmp_path / "empty").touch()
+    (tmp_path / "text.model").write_bytes(text.read_bytes())
+    before = sorted(tmp_path.iterdir())
+
+    def learn(path, size, output):
+        return refused("learn", "--input", path, "--vocab-size", size, "--output", tmp_path / output)
+
+    assert "--input absent: No such file" in learn("absent", 300, "v")
+    assert "empty: the file is empty" in learn(tmp_path / "empty", 300, "v")
+    assert "Is a directory" in learn(tmp_path, 300, "v")
+    assert "size 255: " in learn(text, 255, "v")
+    assert "size 99999: this text supports at most " in learn(text, 99999, "v")
+    assert "no such folder/v: cannot write" in learn(text, 300, "no such folder/v")
+    assert "empty/v: cannot write" in learn(text, 300, "empty/v")
+    for command in ("encode", "show"):
+        assert "absent: No such file" in refused(command, "--model", "absent", data=b"text")
+        assert "text.model: not a sentencepiece model" in refused(command, "--model", tmp_path / "text.model")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("arguments", [[], ["lear"], ["learn"], ["encode"], ["decode", "--on-invalid", "ignore"]])
+def test_wrong_usage_is_told(arguments):
+    assert run(*arguments, status=2).stderr.startswith(b"usage: fairseq-bbpe")
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "²"])
+def test_counts_are_whole_numbers(value):
+    said = run("learn", "--input", "x", "--output", "y", "--vocab-size", value, status=2).stderr.decode()
+    assert f"--vocab-size: {value!r}: give a whole number, 1 or more" in said
+
+
+def test_every_option_has_help_and_help_comes_at_once():
+    assert all(name in run("--help").stdout.decode() for name in COMMANDS)
+    for name in COMMANDS:
+        program = (
+            f"import sys, fairseq_bbpe.cli as cli\ntry: cli.main([{name!r}, '--help'])\nexcept SystemExit: pass\n"
+            f"parser = cli._parser([{name!r}])._subparsers._group_actions[0].choices[{name!r}]\n"
+            "assert all(action.help for action in parser._actions)\n"
+            "assert not {'torch', 'fairseq'} & set(sys.modules)\n"
+        )
+        subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_learning_is_quiet_and_leaves_nothing(kill, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "text").write_bytes(os.urandom(3_000_000))  # many seconds of learning
+    arguments = ["learn", "--input", "text", "--vocab-size", "9000", "--output", "out/v", "--verbose"]
+    with subprocess.Popen([*COMMAND, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, env=_environment()) as process:
+        while b"size=" not in process.stderr.readline():  # sentencepiece's log of its first merges
+            assert process.poll() is None
+        process.send_signal(kill)
+        said = process.stderr.read()
+    assert process.returncode == 128 + kill
+    assert b"Traceback" not in said
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def _environment() -> dict:
+    # The package may lie in the working folder, which these tests leave.
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))}

@@ -1,0 +1,97 @@
+"""Dilated convolutions: what each column depends on, step by step against all at once, errors."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.modules.masked_conv import CentredConv, MaskedConv
+from fairseq_bbpe.modules.past_columns import PastColumns
+from fairseq_bbpe.modules.sub_batch_norm import BatchParts
+
+ALL_REAL = BatchParts()
+
+
+def columns_read(conv, length, at):
+    """Which input columns the output column `at` depends on."""
+    x = torch.randn(1, length, 4, requires_grad=True)
+    conv(x, ALL_REAL)[0, at].sum().backward()
+    return set(x.grad[0].abs().sum(-1).nonzero().flatten().tolist())
+
+
+@given(kernel=st.integers(1, 5), dilation=st.integers(1, 6), at=st.integers(0, 19))
+def test_masked_conv_reads_exactly_its_taps(kernel, dilation, at):
+    taps = {at - i * dilation for i in range(kernel)}
+    assert columns_read(MaskedConv(4, 3, kernel, dilation), 20, at) == {t for t in taps if t >= 0}
+
+
+@given(side=st.integers(0, 2), dilation=st.integers(1, 6), at=st.integers(0, 19))
+def test_centred_conv_reads_exactly_its_taps(side, dilation, at):
+    taps = {at + i * dilation for i in range(-side, side + 1)}
+    assert columns_read(CentredConv(4, 3, 2 * side + 1, dilation), 20, at) == {t for t in taps if 0 <= t < 20}
+
+
+def test_masked_conv_equals_torch_conv1d():
+    conv = MaskedConv(4, 6, kernel=3, dilation=4)
+    x = torch.randn(2, 17, 4)
+    weight = conv.taps.weight.view(6, 3, 4).permute(0, 2, 1)  # O x k x I -> O x I x k
+    padded = torch.nn.functional.pad(x.transpose(1, 2), (8, 0))
+    expected = torch.nn.functional.conv1d(padded, weight, conv.taps.bias, dilation=4).transpose(1, 2)
+    torch.testing.assert_close(conv(x, ALL_REAL), expected)
+
+
+def test_padding_never_reaches_a_real_column():
+    conv = CentredConv(4, 3, kernel=5, dilation=2)
+    x = torch.randn(1, 6, 4)
+    padded = torch.cat([x, 100 * torch.randn(1, 5, 4)], dim=1)
+    real = torch.arange(11)[None] < 6
+    torch.testing.assert_close(conv(padded, BatchParts(real=real))[:, :6], conv(x, ALL_REAL))
+
+
+@settings(deadline=None, max_examples=50)
+@given(data=st.data(), kernel=st.integers(1, 4), dilation=st.integers(1, 5))
+def test_chunks_equal_the_whole_also_after_reordering(data, kernel, dilation):
+    """Any cut into chunks, and any choice of surviving rows between them, gives what the whole sequence gives."""
+    conv = MaskedConv(3, 2, kernel, dilation)
+    past = PastColumns(conv.reach)
+    rows = data.draw(st.integers(1, 4))
+    history = torch.zeros(rows, 0, 3)
+    for length in data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=12)):
+        chunk = torch.randn(history.size(0), length, 3)
+        history = torch.cat([history, chunk], dim=1)
+        with torch.no_grad():
+            torch.testing.assert_close(conv(chunk, ALL_REAL, past), conv(history, ALL_REAL)[:, -length:])
+        past.advance(length)
+        alive = data.draw(st.integers(1, history.size(0)))
+        order = torch.tensor(data.draw(st.lists(st.integers(0, history.size(0) - 1), min_size=alive, max_size=alive)))
+        history = history[order]
+        past.reorder(order)
+
+
+@torch.no_grad()
+def test_rings_are_allocated_once():
+    conv, past = MaskedConv(3, 2, kernel=3, dilation=4), PastColumns(8)
+    conv(torch.randn(5, 1, 3), ALL_REAL, past)
+    ring = past.rings[conv]
+    address = ring.data_ptr()
+    assert ring.shape == (8, 5, 3)
+    for _ in range(30):
+        past.advance(1)
+        past.reorder(torch.randint(0, 5, (5,)))
+        conv(torch.randn(5, 1, 3), ALL_REAL, past)
+        assert past.rings[conv].data_ptr() == address
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: CentredConv(2, 2, kernel=4), "--source-kernel must be odd to have a centre, got 4"),
+        (lambda: CentredConv(2, 2, kernel=0), "got 0"),
+        (lambda: MaskedConv(2, 2, kernel=0), "at least 1, got 0"),
+        (lambda: MaskedConv(2, 2, kernel=3, dilation=0), "--dilations must all be at least 1, got 0"),
+    ],
+)
+def test_impossible_shapes_are_refused(build, words):
+    with pytest.raises(UserError, match=words):
+        build()

@@ -1,0 +1,112 @@
+"""Training batches for Sub-BN: every sentence once an epoch, one bucket a batch, everyone's turn in the loss."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+fairseq = pytest.importorskip("fairseq")
+from fairseq.data import Dictionary, LanguagePairDataset  # noqa: E402
+
+from fairseq_bbpe.data.sub_batches import SubBatchDataset  # noqa: E402
+from fairseq_bbpe.errors import UserError  # noqa: E402
+
+PAD, END = 1, 2
+lengths = st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=2, max_size=60)
+
+
+def corpus(pairs, **options):
+    """A parallel corpus whose sentence pairs have these lengths; each sentence spells its own number."""
+    symbols = Dictionary()
+    for number in range(len(pairs)):
+        symbols.add_symbol(str(number))
+    sides = [[torch.tensor([4 + i] * (pair[side] - 1) + [END]) for i, pair in enumerate(pairs)] for side in (0, 1)]
+    sizes = np.array(pairs)
+    dataset = LanguagePairDataset(sides[0], sizes[:, 0], symbols, sides[1], sizes[:, 1], symbols)
+    return SubBatchDataset(dataset, **({"width": 10} | options))
+
+
+@settings(deadline=None)
+@given(pairs=lengths, rows=st.integers(2, 9), multiple=st.sampled_from([1, 2, 8]))
+def test_batches_hold_every_sentence_once_and_can_be_split(pairs, rows, multiple):
+    batches = corpus(pairs).batch_by_size(np.arange(len(pairs)), None, rows, multiple)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(pairs)))
+    assert all(2 <= len(batch) <= max(rows, 3) for batch in batches)
+
+
+@settings(deadline=None)
+@given(pairs=lengths)
+def test_a_batch_mixes_buckets_only_to_take_in_the_lonely(pairs):
+    dataset = corpus(pairs)
+    padded = [tuple(size) for size in dataset.padded_sizes(np.arange(len(pairs)))]
+    alone = {size for size in padded if padded.count(size) == 1}
+    for batch in dataset.batch_by_size(np.arange(len(pairs)), None, 8):
+        assert len({padded[index] for index in batch} - alone) <= 1
+
+
+@settings(deadline=None)
+@given(pairs=st.lists(st.tuples(st.integers(1, 50), st.integers(1, 50)), min_size=8, max_size=60))
+def test_max_tokens_counts_the_padding(pairs):
+    dataset = corpus(pairs)
+    for batch in dataset.batch_by_size(np.arange(len(pairs)), max_tokens=200):
+        assert len(batch) <= 3 or len(batch) * dataset.padded_sizes(batch).max() <= 200
+
+
+@settings(deadline=None)
+@given(size=st.integers(2, 12), share=st.floats(0.05, 0.95))
+def test_over_the_epochs_every_sentence_takes_its_turn_in_the_loss(size, share):
+    dataset = corpus([(5, 7)] * size, share=share)
+    turns = set()
+    for epoch in range(1, size + 1):
+        dataset.set_epoch(epoch)
+        batch = dataset.collater([dataset[index] for index in range(size)])
+        assert 0 < len(batch["id"]) < size
+        turns |= set(batch["id"].tolist())
+    assert turns == set(range(size))
+
+
+def test_the_batch_counts_what_the_loss_counts():
+    dataset = corpus([(5, 7), (6, 3), (9, 9), (4, 10), (8, 2)])
+    batch = dataset.collater([dataset[index] for index in range(5)])
+    main = batch["id"].tolist()
+    assert sorted(main) == [2, 3, 4]
+    assert batch["nsentences"] == 3
+    assert batch["ntokens"] == 9 + 10 + 2 == batch["target"].ne(PAD).sum()
+    assert batch["net_input"]["auxiliary"] == 2
+    source, previous = batch["net_input"]["src_tokens"], batch["net_input"]["prev_output_tokens"]
+    assert source.shape == previous.shape == (5, 10)  # the next multiple of the width
+    assert batch["target"].shape == (3, 10)
+    spelled = [set(row.tolist()) - {PAD, END} for row in source]
+    assert spelled[:3] == [{4 + index} for index in main]  # the main part comes first, as its targets do
+    assert {symbol - 4 for row in spelled[3:] for symbol in row} == {0, 1}
+    assert batch["net_input"]["src_lengths"].tolist() == source.ne(PAD).sum(1).tolist()
+
+
+def test_batches_are_the_same_under_the_same_seed():
+    dataset = corpus([(5 + i % 30, 3 + i % 17) for i in range(100)])
+    drawn = []
+    for seed in (1, 1, 2):
+        np.random.seed(seed)
+        drawn.append(np.concatenate(dataset.batch_by_size(dataset.ordered_indices(), None, 8)).tolist())
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: corpus([(5, 5)] * 4, share=1.0), "--auxiliary-share must lie between 0 and 1, got 1.0"),
+        (lambda: corpus([(5, 5)]).batch_by_size([0]), "at least two training sentences, got 1"),
+        (
+            lambda: corpus([(5, 5)] * 4).batch_by_size([0, 1, 2, 3], max_sentences=1),
+            "--batch-size 1: .* give 2 or more",
+        ),
+        (
+            lambda: corpus([(5, 45)] * 4).batch_by_size([0, 1, 2, 3], max_tokens=99),
+            "--max-tokens 99: .* padded to 50 symbols; give 100 or more",
+        ),
+    ],
+)
+def test_what_cannot_be_split_is_refused(call, words):
+    with pytest.raises(UserError, match=words):
+        call()
