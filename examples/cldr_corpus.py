@@ -21,7 +21,7 @@ import shutil
 import sys
 import tempfile
 import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -260,13 +260,12 @@ def write(folder: Path, parts: dict[str, list[Pair]], options: dict) -> None:
             (folder / f"{name}.{suffix}").write_text(text, encoding="utf-8", newline="\n")
     contents = {
         **options,
-        "lines": {name: len(pairs) for name, pairs in parts.items()},
-        "train lines of each language": dict(sorted(Counter(pair.language for pair in parts["train"]).items())),
-        "scripts in train": sorted(set().union(*(scripts(pair.source) for pair in parts["train"]))),
-        "scripts in unseen": sorted(set().union(*(scripts(pair.source) for pair in parts["unseen"]))),
-        "test words that stand in the source as they are": round(copied(parts["test"]), 3),
+        **{f"{name} lines": len(pairs) for name, pairs in parts.items()},
+        "train scripts": " ".join(sorted(set().union(*(scripts(pair.source) for pair in parts["train"])))),
+        "unseen scripts": " ".join(sorted(set().union(*(scripts(pair.source) for pair in parts["unseen"])))),
+        "share of English test words that stand in their source": round(copied(parts["test"]), 3),
     }
-    (folder / MANIFEST).write_text(json.dumps(contents, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / MANIFEST).write_text(json.dumps(contents, indent=2) + "\n", encoding="utf-8")
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -280,16 +279,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     option("--held-out", type=int, default=1_500, metavar="N", help="of those, for test, and as many for valid")
     option("--seed", type=int, default=1, metavar="N", help="of the draw")
     args = parser.parse_args(argv)
-    args.languages = args.languages.split()
-    for code in (*args.languages, args.unseen):
+    languages = args.languages.split()
+    for code in (*languages, args.unseen):
         try:
             Locale.parse(code)
         except (UnknownLocaleError, ValueError):
             parser.error(f"--languages, --unseen: Babel knows no locale {code!r}; see `pybabel --list-locales`")
     if not 0 < args.held_out <= args.pairs // 4:
         parser.error(f"--held-out {args.held_out}: give 1 to {args.pairs // 4}, a quarter of --pairs")
-    if args.pairs < 10 * len(args.languages):
-        parser.error(f"--pairs {args.pairs}: give {10 * len(args.languages)} or more, ten of each language")
+    if not languages or args.pairs < 10 * len(languages):
+        parser.error(f"--pairs {args.pairs}, --languages {args.languages!r}: give ten pairs or more of each language")
     if args.output.exists() and not (args.output / MANIFEST).is_file():
         parser.error(f"--output {args.output}: exists and is no corpus; remove it or name another folder")
     return args
@@ -309,7 +308,7 @@ def main(argv: list[str] | None = None) -> int:
     draft = Path(tempfile.mkdtemp(prefix=f"{args.output.name}.", dir=args.output.parent))
     try:
         draft.chmod(0o755)
-        write(draft, build(args.languages, args.unseen, args.pairs, args.held_out, args.seed), options)
+        write(draft, build(args.languages.split(), args.unseen, args.pairs, args.held_out, args.seed), options)
         os.replace(draft, args.output)
     except ValueError as error:
         sys.exit(f"--languages, --unseen: {error}")

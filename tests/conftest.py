@@ -26,12 +26,16 @@ QUICK = [*("--user-dir", str(PLUGIN), "--cpu", "--no-progress-bar", "--num-worke
 ADAM = [*("--optimizer", "adam", "--lr", "0.005", "--max-tokens", "600")]
 
 
+def environment(threads: int = 1) -> dict[str, str]:
+    """One thread, unless asked: sums then come out the same in every run."""
+    return {**os.environ, "OMP_NUM_THREADS": str(threads)}
+
+
 def run(*command, cwd=ROOT, stdin="", status=0, threads=1) -> subprocess.CompletedProcess:
     """Run one of the environment's commands and check its exit status, None for any but 0; output is text."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     program, *arguments = map(str, command)
     finished = subprocess.run(
-        [BIN / program, *arguments], cwd=cwd, input=stdin, capture_output=True, text=True, env=environment
+        [BIN / program, *arguments], cwd=cwd, input=stdin, capture_output=True, text=True, env=environment(threads)
     )
     output = finished.stdout[-3000:] + finished.stderr[-3000:]
     assert (finished.returncode != 0) if status is None else (finished.returncode == status), output

@@ -7,7 +7,7 @@ import time
 import pytest
 import torch
 import yaml
-from conftest import ADAM, BIN, PLUGIN, QUICK, ROOT, SMALL, run
+from conftest import ADAM, BIN, PLUGIN, QUICK, ROOT, SMALL, environment, run
 
 from fairseq_bbpe.text import Vocabulary
 
@@ -37,7 +37,7 @@ def test_generation_gives_recovered_text_a_line_for_every_sentence(trained, data
     references = {line.split("\t")[0]: line.split("\t")[1] for line in out.splitlines() if line.startswith("T-")}
     raw = (corpus / "test.en").read_text(encoding="utf-8").splitlines()
     assert references == {f"T-{number}": line for number, line in enumerate(raw)}
-    hypotheses = [line.split("\t")[2] for line in out.splitlines() if line.startswith("H-")]
+    hypotheses = [line.split("\t")[2] for line in out.splitlines() if line.startswith("D-")]
     assert len(hypotheses) == len(raw)
     assert not any("▁" in line or "<unk>" in line for line in hypotheses)
 
@@ -123,7 +123,8 @@ def test_killed_and_resumed_equals_uninterrupted(data_bin, tmp_path):
     options = [*_options(updates=12), "--save-interval-updates", "4"]
     run("fairseq-train", data_bin, *options, "--save-dir", tmp_path / "whole")
     command = [str(BIN / "fairseq-train"), str(data_bin), *options, "--save-dir", str(tmp_path / "killed")]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment(), **quiet)
     deadline = time.monotonic() + 120
     while not (tmp_path / "killed/checkpoint_last.pt").exists():
         assert process.poll() is None

@@ -101,7 +101,9 @@ class Bytenet(FairseqEncoderDecoderModel):
     def build_model(cls, cfg: BytenetConfig, task) -> "Bytenet":
         """Build the two networks for a task's dictionaries; raises UserError on options that do not fit."""
         if getattr(task.cfg, "left_pad_target", False):
-            raise UserError("--left-pad-target True: ByteNet unfolds from target step 0; leave it at False")
+            raise UserError(
+                "--left-pad-target: ByteNet unfolds from target step 0, with padding on the right; leave it out"
+            )
         buckets = LengthBuckets(cfg.bucket_width, cfg.bucket_longest) if cfg.norm == "sub_batch" else None
         return cls(
             SourceNetwork(cfg, parse_dilations(cfg.dilations), task.source_dictionary, buckets),
