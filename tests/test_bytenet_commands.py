@@ -1,15 +1,17 @@
 """ByteNet under fairseq's own commands: train, generate, interactive, resume, several processes, Hydra, average."""
 
+import functools
 import re
+import shutil
 
 import pytest
 import torch
 import yaml
-from conftest import BIN, PLUGIN, QUICK, run
+from conftest import BIN, PLUGIN, QUICK, ROOT, run
 
 CPU_SIZE = ["--channels", "24", "--dilations", "1,2,4"]
 ADAM = ["--optimizer", "adam", "--lr", "0.01", "--clip-norm", "1", "--max-tokens", "1500"]
-SEARCH = ["--beam", "2", "--max-len-a", "1.2", "--max-len-b", "10", "--batch-size", "24"]
+SEARCH = ["--beam", "2", "--max-len-a", "1.2", "--max-len-b", "10"]
 SUB_BATCH = ["--arch", "bytenet_tiny", "--norm", "sub_batch", "--unfold", "zero", "--bucket-width", "10"]
 ARCHITECTURES = {
     "sub_batch": SUB_BATCH,
@@ -41,50 +43,54 @@ def weights(checkpoint):
     return torch.load(checkpoint, weights_only=False)["model"]
 
 
-@pytest.fixture(scope="module", params=ARCHITECTURES)
-def bytenet(request, data_bin, tmp_path_factory):
-    """Name, checkpoint and log of one short training."""
-    folder = tmp_path_factory.mktemp(request.param)
-    return request.param, folder / "checkpoint_last.pt", train(data_bin, folder, request.param)
+@pytest.fixture(scope="module")
+def bytenet(data_bin, tmp_path_factory):
+    """From an architecture's name to the checkpoint and the log of one short training, made when first asked for."""
+
+    @functools.cache
+    def trained(name):
+        folder = tmp_path_factory.mktemp(name)
+        log = train(data_bin, folder, name)
+        return folder / "checkpoint_last.pt", log
+
+    return trained
 
 
-def test_the_loss_falls_and_every_sentence_is_translated(bytenet, data_bin, corpus):
-    name, checkpoint, log = bytenet
+def generate(data_bin, name, path, *options):
+    search = ["--path", path, "--batch-size", "24", *SEARCH, *options]
+    return hypotheses(run("fairseq-generate", data_bin, *QUICK, *task(name), *search).stdout)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_loss_falls_and_every_sentence_is_translated(name, bytenet, data_bin, corpus):
+    checkpoint, log = bytenet(name)
     losses = [float(loss) for loss in re.findall(r"epoch \d+: .* loss=([\d.]+)", log)]
     assert losses[-1] < 0.8 * losses[0]
     assert re.search(r"valid on 'valid' subset .* loss [\d.]+", log)
-    bpe = ["--bpe", "bbpe", "--bbpe-model", data_bin / "bbpe.model"]
-    out = run("fairseq-generate", data_bin, *QUICK, *task(name), "--path", checkpoint, *SEARCH, *bpe).stdout
-    found = hypotheses(out)
+    found = generate(data_bin, name, checkpoint, "--bpe", "bbpe", "--bbpe-model", data_bin / "bbpe.model")
     assert len(found) == len((corpus / "test.en").read_text(encoding="utf-8").splitlines())
-    assert not any("▁" in line or "<unk>" in line for line in found.values())
-    said = run(
-        "fairseq-interactive", data_bin, *QUICK, *task(name), "--path", checkpoint, *SEARCH, *bpe, stdin="3 días\n"
-    )
-    assert hypotheses(said.stdout)
+    assert not any("▁" in line for line in found.values())
 
 
 @pytest.mark.parametrize("name", ["sub_batch", "layer"])
-def test_translations_do_not_depend_on_the_batch_nor_on_the_sources_padding(bytenet, name, data_bin):
-    trained_name, checkpoint, _ = bytenet
-    if trained_name != name:
-        pytest.skip("another model's turn")
-    found = [
-        hypotheses(
-            run("fairseq-generate", data_bin, *QUICK, *task(name), "--path", checkpoint, *SEARCH, *options).stdout
-        )
-        for options in (["--batch-size", "1"], ["--batch-size", "24"], ["--left-pad-source"])  # the last: not left
-    ]
-    assert found[0] == found[1] == found[2]
+def test_a_raw_sentence_is_translated(name, bytenet, data_bin):
+    bpe = ["--bpe", "bbpe", "--bbpe-model", data_bin / "bbpe.model", "--path", bytenet(name)[0]]
+    said = run("fairseq-interactive", data_bin, *QUICK, *task(name), *SEARCH, *bpe, stdin="3 días\n")
+    assert len(hypotheses(said.stdout)) == 1
 
 
-def test_an_ensemble_of_one_model_twice_translates_as_the_model(bytenet, data_bin):
-    name, checkpoint, _ = bytenet
-    once, twice = (
-        hypotheses(run("fairseq-generate", data_bin, *QUICK, *task(name), "--path", path, *SEARCH).stdout)
-        for path in (str(checkpoint), f"{checkpoint}:{checkpoint}")
-    )
-    assert once == twice
+@pytest.mark.parametrize("name", ["sub_batch", "layer"])
+def test_translations_depend_neither_on_the_batch_nor_on_the_side_of_the_padding(name, bytenet, data_bin):
+    checkpoint, _ = bytenet(name)
+    alone = generate(data_bin, name, checkpoint, "--batch-size", "1")
+    assert alone == generate(data_bin, name, checkpoint)
+    assert alone == generate(data_bin, name, checkpoint, "--left-pad-source")  # fairseq pads left unless told this
+
+
+@pytest.mark.parametrize("name", ["sub_batch", "layer"])
+def test_an_ensemble_of_one_model_twice_translates_as_the_model(name, bytenet, data_bin):
+    checkpoint, _ = bytenet(name)
+    assert generate(data_bin, name, f"{checkpoint}:{checkpoint}") == generate(data_bin, name, checkpoint)
 
 
 @pytest.mark.parametrize("name", ["sub_batch", "layer"])
@@ -123,9 +129,9 @@ def test_hydra_trains_a_preset(data_bin, tmp_path):
         "dataset": {"max_tokens": 1500, "num_workers": 0, "disable_validation": True},
         "checkpoint": {"save_dir": str(tmp_path / "checkpoints")},
     }
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    folder = ["--config-dir", tmp_path, "--config-name", "config", f"hydra.run.dir={tmp_path}/hydra"]
-    run("fairseq-hydra-train", *folder)
+    (tmp_path / "bytenet.yaml").write_text(yaml.safe_dump(config))
+    folder = ["--config-dir", tmp_path, "--config-name", "bytenet"]
+    run("fairseq-hydra-train", *folder, cwd=tmp_path)
     stored = torch.load(tmp_path / "checkpoints/checkpoint_last.pt", weights_only=False)["cfg"]["model"]
     assert (stored["source_sets"], stored["source_kernel"], stored["unfold"]) == (1, 3, "pad")  # the preset's
 
@@ -136,11 +142,10 @@ def test_ngrams_travel_in_the_checkpoint(data_bin, tmp_path):
     ngrams = ["--source-ngrams", tables[0], "--target-ngrams", tables[1], "--disable-validation"]
     train(data_bin, tmp_path / "model", "layer", *ngrams, updates=20)
     assert weights(tmp_path / "model/checkpoint_last.pt")["decoder.embedding.ngrams"].abs().sum() > 0
-    generate = ["fairseq-generate", data_bin, *QUICK, "--path", tmp_path / "model/checkpoint_last.pt", *SEARCH]
-    with_files = hypotheses(run(*generate).stdout)
+    with_files = generate(data_bin, "layer", tmp_path / "model/checkpoint_last.pt")
     for table in tables:
         table.unlink()
-    assert hypotheses(run(*generate).stdout) == with_files
+    assert generate(data_bin, "layer", tmp_path / "model/checkpoint_last.pt") == with_files
     failed = run(
         *("fairseq-train", data_bin, *QUICK, *ARCHITECTURES["layer"], *CPU_SIZE, *ADAM, *ngrams),
         *("--max-update", "1", "--save-dir", tmp_path / "again"),
@@ -164,3 +169,12 @@ def test_what_does_not_fit_is_told_in_one_line(name, options, words, data_bin, t
     assert "Traceback" not in failed.stderr
     (told,) = (line for line in failed.stderr.splitlines() if line.startswith("error: "))
     assert words in told
+
+
+def test_the_example_runs_from_text_to_scores(tmp_path):
+    only = ["--smoke", "--output", tmp_path, "--systems", "sub_batch"]
+    run(shutil.which("bash"), ROOT / "examples/bytenet/translate.sh", *only)
+    rows = (tmp_path / "smoke/scores.md").read_text(encoding="utf-8").splitlines()
+    assert re.fullmatch(r"\| sub_batch \| [\d.]+ \| [\d.]+ \| [\d.]+ \| 10 \|", rows[2])
+    failed = run(shutil.which("bash"), ROOT / "examples/bytenet/translate.sh", "--systems", "lstm", status=2)
+    assert failed.stderr.startswith("translate.sh: --systems lstm: unknown; choose from")

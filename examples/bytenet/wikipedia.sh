@@ -50,7 +50,8 @@ if [[ ! -e "$out/trained" ]]; then
     --max-update "$updates" --stop-time-hours "$(awk "BEGIN { print $minutes / 60 }")" \
     --save-interval-updates 1500 --keep-interval-updates 1 --no-epoch-checkpoints --save-dir "$out/checkpoints" \
     --log-format simple --log-interval 100 "${more[@]}" 2>&1 | tee -a "$out/train.log" |
-    grep --line-buffered -E 'train_inner|valid on|^error' | cut -d'|' -f4- | cut -c1-110
+    awk '/train_inner|valid on/ { sub(/.* INFO \| /, ""); print substr($0, 1, 110); fflush() }' ||
+    { tail -n 20 "$out/train.log" >&2 && exit 1; }
   touch "$out/trained"
 fi
 

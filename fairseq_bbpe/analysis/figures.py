@@ -19,6 +19,22 @@ def save_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence]
     os.replace(part, path)
 
 
+def legible(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Words as this machine's fonts can show them, and those fonts: what none shows turns into hexadecimal bytes."""
+    from matplotlib import font_manager
+
+    fonts = ["DejaVu Sans"]
+    missing = {ord(character) for word in words for character in word}
+    missing -= set(font_manager.get_font(font_manager.findfont(fonts[0])).get_charmap())
+    for entry in font_manager.fontManager.ttflist if missing else []:
+        covered = missing & set(font_manager.get_font(entry.fname).get_charmap())
+        if covered and entry.name not in fonts:
+            fonts.append(entry.name)
+            missing -= covered
+    shown = [word.encode().hex(" ").upper() if missing & set(map(ord, word)) else word for word in words]
+    return shown, fonts
+
+
 @contextmanager
 def figure(path: str | Path, width: float = 5, height: float = 5) -> Iterator:
     """An empty matplotlib figure, in inches, that is saved as a PNG at the end.

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fairseq_bbpe.analysis.figures import legible
 from fairseq_bbpe.errors import UserError
 
 WORD_START = "▁"  # sentencepiece's mark of a space, in every vocabulary of this project
@@ -114,8 +115,10 @@ def draw_sensitivity(found: Sensitivity, plot) -> None:
     sides = ((found.source, found.source_words, "source"), (found.target, found.target_words, "previous target"))
     for axes, (values, labels, side) in zip(panels, sides, strict=True):
         shown = axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
-        axes.set_yticks(range(len(labels)), labels)
+        labels, fonts = legible(labels)
+        axes.set_yticks(range(len(labels)), labels, fontfamily=fonts)
         axes.set_ylabel(side)
-    panels[1].set_xticks(range(len(found.target_words)), found.target_words, rotation=60, ha="right")
+    labels, fonts = legible(found.target_words)
+    panels[1].set_xticks(range(len(labels)), labels, rotation=60, ha="right", fontfamily=fonts)
     panels[1].set_xlabel("translation")
     plot.colorbar(shown, ax=panels, label="gradient, largest of a column = 1", shrink=0.6)

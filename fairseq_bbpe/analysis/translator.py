@@ -8,16 +8,16 @@ from pathlib import Path
 import torch
 from fairseq import checkpoint_utils
 from fairseq.data import Dictionary, encoders
+from omegaconf import OmegaConf
 from torch import Tensor
 
 import fairseq_bbpe.plugin  # noqa: F401  (registers the models that a checkpoint may hold)
 from fairseq_bbpe.errors import UserError
 
+# What `fairseq-bbpe prepare` keeps beside the data: file, fairseq's name for such a --bpe, and its option for the file.
 VOCABULARIES = {
-    "bbpe.model": lambda path: Namespace(bpe="bbpe", bbpe_model=path),
-    "sentencepiece.bpe.model": lambda path: Namespace(
-        bpe="sentencepiece", sentencepiece_model=path, sentencepiece_enable_sampling=False, sentencepiece_alpha=None
-    ),
+    "bbpe.model": ("bbpe", "bbpe_model"),
+    "sentencepiece.bpe.model": ("sentencepiece", "sentencepiece_model"),
 }
 
 
@@ -35,11 +35,12 @@ class Translator:
     def __init__(self, checkpoint: str | Path, data: str | Path) -> None:
         if not Path(checkpoint).is_file():
             raise UserError(f"--path {checkpoint}: no such file; give a checkpoint of fairseq-train")
-        found = [(make, path) for name, make in VOCABULARIES.items() if (path := Path(data) / name).is_file()]
-        if not found:
+        kept = [(name, Path(data) / name) for name in VOCABULARIES if (Path(data) / name).is_file()]
+        if not kept:
             raise UserError(f"{data}: holds none of {', '.join(VOCABULARIES)}; make it with fairseq-bbpe prepare")
-        make, path = found[0]
-        self.bpe = encoders.build_bpe(make(str(path)))
+        name, path = kept[0]
+        bpe, option = VOCABULARIES[name]
+        self.bpe = encoders.build_bpe(OmegaConf.create({"_name": bpe, option: str(path)}))
         (self.model,), self.configuration, self.task = checkpoint_utils.load_model_ensemble_and_task(
             [str(checkpoint)], arg_overrides={"data": str(data)}
         )

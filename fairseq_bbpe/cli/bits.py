@@ -20,7 +20,8 @@ def run(args: argparse.Namespace) -> None:
     """Score the file."""
     import fairseq_bbpe.plugin  # noqa: F401
     from fairseq_bbpe.data.byte_file import ByteFile
-    from fairseq_bbpe.search.byte_stream import load_decoder, stream_bits
+    from fairseq_bbpe.models.bytenet_lm import load_decoder
+    from fairseq_bbpe.search.byte_stream import stream_bits
 
     file = ByteFile(args.input, at_least=2, why="scoring: every byte after the first counts")
     decoder = load_decoder(args.path)

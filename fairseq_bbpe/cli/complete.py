@@ -50,7 +50,8 @@ def run(args: argparse.Namespace) -> None:
     from fairseq.search import BeamSearch, Sampling
 
     import fairseq_bbpe.plugin  # noqa: F401
-    from fairseq_bbpe.search.byte_stream import continue_bytes, load_decoder
+    from fairseq_bbpe.models.bytenet_lm import load_decoder
+    from fairseq_bbpe.search.byte_stream import continue_bytes
 
     decoder = load_decoder(args.path)
     if args.beam:

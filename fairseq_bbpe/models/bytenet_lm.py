@@ -6,9 +6,11 @@ Registers `bytenet_lm` (first version of the paper), `bytenet_lm_v2` (second ver
 import itertools
 import operator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from fairseq.checkpoint_utils import load_model_ensemble
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.models import FairseqIncrementalDecoder, FairseqLanguageModel, register_model
 from torch import Tensor, nn
@@ -168,6 +170,20 @@ class BytenetLMDecoder(FairseqIncrementalDecoder):
     def max_positions(self):
         """No limit but the memory's."""
         return NO_LIMIT
+
+
+def load_decoder(path: str) -> BytenetLMDecoder:
+    """The decoder of a checkpoint of `bytenet_lm`, ready to predict, on the GPU where there is one.
+
+    Raises:
+        UserError: no such file, or a checkpoint of another model.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"--path {path}: no such file; give a checkpoint, such as checkpoint_best.pt")
+    (model,), _ = load_model_ensemble([path])
+    if not isinstance(model, BytenetLM):
+        raise UserError(f"--path {path}: a {type(model).__name__}; give a checkpoint of --arch bytenet_lm")
+    return model.decoder.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _matrix_weights(module: nn.Module) -> int:

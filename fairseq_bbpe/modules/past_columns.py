@@ -52,10 +52,9 @@ class PastColumns:
     def advance(self, columns: int) -> None:
         """Close a step of `columns` new columns; call it once, after every convolution has run."""
         if self.rows is not None:
-            written = torch.arange(self.step + columns - min(columns, self.span), self.step + columns)
-            self.rows[written.to(self.rows.device) % self.span] = torch.arange(
-                self.rows.size(1), device=self.rows.device
-            )
+            own = torch.arange(self.rows.size(1), device=self.rows.device)
+            for time in range(self.step + columns - min(columns, self.span), self.step + columns):
+                self.rows[time % self.span] = own
         self.step += columns
 
     def repeat(self, rows: int) -> None:

@@ -6,42 +6,22 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from fairseq.models import FairseqDecoder
 from fairseq.search import Search
 from torch import Tensor
 
 from fairseq_bbpe.data.byte_file import SPECIALS
 from fairseq_bbpe.errors import UserError
-from fairseq_bbpe.models.bytenet_lm import BytenetLMDecoder
 
 CHUNK = 4096  # columns computed at once
 
 
-def load_decoder(path: str) -> BytenetLMDecoder:
-    """The decoder of a checkpoint of `bytenet_lm`, ready to predict, on the GPU where there is one.
-
-    Raises:
-        UserError: no such file, or a checkpoint of another model.
-    """
-    from fairseq.checkpoint_utils import load_model_ensemble
-
-    try:
-        models, _ = load_model_ensemble([path])
-    except OSError as error:
-        raise UserError(
-            f"--path {path}: {error.strerror or error}: give a checkpoint, such as checkpoint_best.pt"
-        ) from None
-    decoder = getattr(models[0], "decoder", None)
-    if not isinstance(decoder, BytenetLMDecoder):
-        raise UserError(f"--path {path}: a {type(models[0]).__name__}: give a checkpoint of --arch bytenet_lm")
-    decoder.eval()
-    return decoder.to("cuda" if torch.cuda.is_available() else "cpu")
-
-
 @torch.no_grad()
-def stream_bits(decoder: BytenetLMDecoder, data: np.ndarray, chunk: int = CHUNK) -> Iterator[np.ndarray]:
+def stream_bits(decoder: FairseqDecoder, data: np.ndarray, chunk: int = CHUNK) -> Iterator[np.ndarray]:
     """Bits of every byte after the first, given all bytes before it; arrays that follow each other, float64.
 
     Args:
+        decoder: of a `BytenetLM`.
         data: (N,), uint8, N >= 2; a memory map will do.
         chunk: bytes computed at once; the result does not depend on it.
     """
@@ -55,7 +35,7 @@ def stream_bits(decoder: BytenetLMDecoder, data: np.ndarray, chunk: int = CHUNK)
 
 @torch.no_grad()
 def continue_bytes(
-    decoder: BytenetLMDecoder,
+    decoder: FairseqDecoder,
     prompt: np.ndarray,
     length: int,
     strategy: Search,
@@ -66,6 +46,7 @@ def continue_bytes(
     """Continue `prompt` by `length` bytes; what a byte costs depends neither on the prompt nor on the bytes so far.
 
     Args:
+        decoder: of a `BytenetLM`.
         prompt: (N,), uint8, N >= 1, read in chunks of `chunk` bytes, each computed in parallel.
         length: bytes to add.
         strategy: fairseq's beam search, sampling, ...
@@ -99,7 +80,7 @@ def continue_bytes(
     return _trace(scores[0], chosen, parents)
 
 
-def _ids(decoder: BytenetLMDecoder, data: np.ndarray) -> Tensor:
+def _ids(decoder: FairseqDecoder, data: np.ndarray) -> Tensor:
     return torch.from_numpy(data.astype(np.int64) + SPECIALS).unsqueeze(0).to(decoder.output.weight.device)
 
 

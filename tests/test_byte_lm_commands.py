@@ -1,0 +1,267 @@
+"""The real commands on raw bytes: split, train, score, continue, resume, several processes, the example scripts."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import torch
+from conftest import BIN, QUICK, ROOT, run
+
+import fairseq_bbpe.plugin  # noqa: F401
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.models.bytenet_lm import BytenetLM, BytenetLMConfig, BytenetLMDecoder
+from fairseq_bbpe.tasks.byte_language_modeling import ByteLanguageModeling, ByteLanguageModelingConfig
+
+BYTES = [*QUICK, "--task", "byte_language_modeling"]
+SIZE = 30_011  # a multiple of nothing
+SMALL = ["--arch", "bytenet_lm_tiny", "--channels", "8", "--dilations", "1,2"]  # sees 7 bytes back
+ADAM = ["--optimizer", "adam", "--lr", "0.01", "--batch-size", "8", "--disable-validation"]
+WINDOWS = ["--context-bytes", "7", "--scored-bytes", "30"]
+
+
+def small_arguments(*, updates: int) -> list[str]:
+    return [*BYTES, *SMALL, *ADAM, *WINDOWS, "--max-update", str(updates)]
+
+
+def weights(checkpoint) -> dict:
+    # PyTorch's allow-list is not at issue here.
+    return torch.load(checkpoint, weights_only=False)["model"]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    """A file of words drawn at random, some of them not valid UTF-8."""
+    words = [b"byte", b"net", "日本".encode(), b"\xff\x00", b"\n", b"decoder", b"of", b"text"]
+    draw = np.random.default_rng(0).integers(0, len(words), SIZE)
+    path = tmp_path_factory.mktemp("text") / "text"
+    path.write_bytes(b" ".join(words[i] for i in draw)[:SIZE])
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(text, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    run("fairseq-bbpe", "split", "--input", text, "--destdir", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    """A checkpoint after 40 updates, validated once."""
+    folder = tmp_path_factory.mktemp("trained")
+    arguments = [option for option in small_arguments(updates=40) if option != "--disable-validation"]
+    log = run("fairseq-train", data, *arguments, "--save-dir", folder).stdout
+    (folder / "log").write_text(log)
+    return folder / "checkpoint_best.pt"
+
+
+def evaluate(data, checkpoint, *options) -> tuple[float, str]:
+    """Bits/byte that fairseq-eval-lm prints, and its log."""
+    finished = run("fairseq-eval-lm", data, *BYTES, "--path", checkpoint, *options)
+    log = finished.stdout + finished.stderr
+    return float(re.search(r"Loss \(base 2\): ([\d.]+)", log)[1]), log
+
+
+def bits_per_byte(data, checkpoint, *options) -> float:
+    return evaluate(data, checkpoint, "--batch-size", "5", *options)[0]
+
+
+def test_split_cuts_by_bytes(text, data, tmp_path):
+    parts = [(data / name).read_bytes() for name in ("train", "valid", "test")]
+    assert b"".join(parts) == text.read_bytes()
+    assert [len(part) for part in parts] == [27009, 1500, 1502]
+    assert sorted(os.listdir(data)) == ["test", "train", "valid"]
+    shares = ["--shares", "50,25,25", "--destdir", tmp_path]
+    run("fairseq-bbpe", "split", "--input", text, *shares)
+    assert (tmp_path / "train").stat().st_size == SIZE // 2
+    failed = run("fairseq-bbpe", "split", "--input", text, "--destdir", tmp_path, "--shares", "9,1,1", status=2)
+    assert "'9,1,1': give three whole numbers that add up to 100" in failed.stderr
+
+
+def test_three_ways_to_bits_per_byte_agree(data, trained):
+    """Windows in fairseq-eval-lm, their scores byte for byte, and one stream without windows; validation's on valid."""
+    windows = ["--eval-scored-bytes", "77", "--max-tokens", "500"]
+    printed, out = evaluate(data, trained, "--gen-subset", "test", *windows, "--output-word-probs")
+    scores = re.findall(r"\b([0-9a-f]{2}) \[(-?[\d.]+)\]", out)
+    assert bytes.fromhex("".join(byte for byte, _ in scores)) == (data / "test").read_bytes()[1:]
+    assert -np.log2(np.e) * np.mean([float(score) for _, score in scores]) == pytest.approx(printed, abs=1e-4)
+
+    stream = run("fairseq-bbpe", "bits", "--path", trained, "--input", data / "test")
+    rows = [line.split("\t") for line in stream.stdout.splitlines()]
+    assert [int(offset) for offset, _, _ in rows] == list(range(1, 1502))
+    assert [byte for _, byte, _ in rows] == [byte for byte, _ in scores]
+    assert np.mean([float(bits) for *_, bits in rows]) == pytest.approx(printed, abs=1e-4)
+    assert f"1,501 bytes scored, {printed:.3f}" in stream.stderr
+
+    validated = re.search(r"valid on 'valid' subset .* bits_per_byte ([\d.]+)", (trained.parent / "log").read_text())
+    assert float(validated[1]) == pytest.approx(bits_per_byte(data, trained, "--gen-subset", "valid"), abs=1e-4)
+    assert printed < 4
+
+
+def test_a_uniform_model_costs_exactly_8_bits(data, trained, tmp_path):
+    checkpoint = torch.load(trained, weights_only=False)
+    for name in ("decoder.output.weight", "decoder.output.bias"):
+        checkpoint["model"][name].zero_()
+    torch.save(checkpoint, tmp_path / "uniform.pt")
+    assert bits_per_byte(data, tmp_path / "uniform.pt", "--gen-subset", "train") == 8.0
+
+
+def test_a_continuation_is_valid_text_and_repeats_with_the_seed(text, trained):
+    prompt = text.read_bytes()[:9000]
+
+    def complete(*options) -> bytes:
+        command = [BIN / "fairseq-bbpe", "complete", "--path", trained, "--bytes", "60", *options]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        return subprocess.run(command, input=prompt, capture_output=True, check=True, cwd=ROOT, env=environment).stdout
+
+    samples = complete("--samples", "2", "--topk", "20")
+    assert samples.decode("utf-8")
+    assert samples == complete("--samples", "2", "--topk", "20")
+    assert complete("--beam", "3") != samples
+    failed = run("fairseq-bbpe", "complete", "--path", trained, "--beam", "3", "--topk", "5", status=2)
+    assert failed.stderr.startswith("fairseq-bbpe: error: --beam searches: leave out")
+
+
+def test_transformer_lm_is_a_baseline_on_the_same_windows(data, tmp_path):
+    arguments = [*BYTES, *ADAM, *WINDOWS, "--max-update", "3", "--save-dir", tmp_path]
+    model = ["--arch", "transformer_lm", "--decoder-layers", "1", "--decoder-embed-dim", "16"]
+    heads = ["--decoder-attention-heads", "2", "--decoder-ffn-embed-dim", "16"]
+    out = run("fairseq-train", data, *arguments, *model, *heads).stdout
+    assert re.search(r"wpb\W+240", out)  # 8 windows of 30 bytes that count
+    checkpoint = tmp_path / "checkpoint_last.pt"
+    assert 1 < bits_per_byte(data, checkpoint, *WINDOWS) < 7
+    longer = ["--path", checkpoint, *WINDOWS, "--eval-context-bytes", "40"]
+    failed = run("fairseq-eval-lm", data, *BYTES, *longer, status=1)
+    assert "windows of 69 columns, but the model reads 36 at most" in failed.stderr.splitlines()[-1]
+
+
+def test_sub_batch_norm_trains_in_this_task(data, tmp_path):
+    arguments = [*small_arguments(updates=20), "--norm", "sub_batch", "--auxiliary-share", "0.25"]
+    out = run("fairseq-train", data, *arguments, "--save-dir", tmp_path).stdout
+    assert re.search(r"wpb\W+180", out)  # of 8 windows 2 only give statistics
+    assert bits_per_byte(data, tmp_path / "checkpoint_last.pt") < 8
+
+
+def test_two_processes_reach_the_weights_of_one(data, tmp_path):
+    options = small_arguments(updates=5)
+    run("fairseq-train", data, *options, "--update-freq", "2", "--save-dir", tmp_path / "one")
+    gloo = ["--ddp-backend", "legacy_ddp", "--distributed-backend", "gloo", "--save-dir", tmp_path / "two"]
+    run("torchrun", "--standalone", "--nproc_per_node", "2", BIN / "fairseq-train", data, *options, *gloo)
+    one, two = (weights(tmp_path / name / "checkpoint_last.pt") for name in ("one", "two"))
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, atol=1e-5, rtol=0, msg=name)
+
+
+def test_killed_and_resumed_equals_uninterrupted(data, tmp_path):
+    """Over the end of the first epoch (113 updates), with windows drawn by worker processes."""
+    options = [
+        *small_arguments(updates=130),
+        "--save-interval-updates",
+        "25",
+        "--num-workers",
+        "1",
+        "--keep-interval-updates",
+        "1",
+    ]
+    run("fairseq-train", data, *options, "--save-dir", tmp_path / "whole")
+    command = [str(BIN / "fairseq-train"), str(data), *options, "--save-dir", str(tmp_path / "killed")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "killed/checkpoint_last.pt").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert "Loaded checkpoint" in run(*command).stdout
+    whole, killed = (weights(tmp_path / name / "checkpoint_last.pt") for name in ("whole", "killed"))
+    assert all(torch.equal(value, killed[name]) for name, value in whole.items())
+
+
+def task_for(folder, **options) -> ByteLanguageModeling:
+    windows = {"context_bytes": 7, "scored_bytes": 30}
+    return ByteLanguageModeling.setup_task(
+        ByteLanguageModelingConfig(data=str(folder), seed=1, train_subset="train", **windows | options)
+    )
+
+
+@pytest.mark.parametrize(
+    ("train", "options", "message"),
+    [
+        (b"", {}, "train: the file is empty"),
+        (
+            b"0123456789",
+            {},
+            "10 bytes are too short for one window of --context-bytes 7 and --scored-bytes 30; give 37",
+        ),
+        (None, {}, "train: no such file; 'fairseq-bbpe split' makes"),
+        (bytes(99), {"context_bytes": 0}, "--context-bytes 0: even the first byte that counts"),
+        (bytes(99), {"scored_bytes": 0}, "--scored-bytes 0: at least one byte"),
+        (bytes(99), {"auxiliary_share": 1.0}, "--auxiliary-share must lie between 0 and 1, got 1.0"),
+        (bytes(99), {"add_bos_token": True}, "--add-bos-token: a file of bytes has no sentences"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_told(train, options, message, tmp_path):
+    if train is not None:
+        (tmp_path / "train").write_bytes(train)
+    with pytest.raises(UserError, match=re.escape(message)):
+        task_for(tmp_path, **options).load_dataset("train")
+
+
+def test_a_missing_split_is_one_line(data, tmp_path):
+    shutil.copy(data / "train", tmp_path)
+    arguments = small_arguments(updates=1)
+    failed = run("fairseq-train", tmp_path, *arguments, "--save-dir", tmp_path / "c", status=1)
+    assert failed.stderr.splitlines()[-1].startswith(
+        f"error: {tmp_path}/valid: no such file; 'fairseq-bbpe split' makes"
+    )
+    assert "Traceback" not in failed.stderr
+
+
+def test_context_that_the_model_cannot_see_is_told(data, caplog):
+    task = task_for(data, context_bytes=20)
+    task.model = BytenetLM(BytenetLMDecoder(BytenetLMConfig(channels=2, sets=1, dilations="1,2"), task.dictionary))
+    with caplog.at_level("INFO"):
+        task.load_dataset("train")
+    assert "the model sees only 7 bytes back, so 13 bytes of context bring nothing" in caplog.text
+
+
+TRIAL = ["--channels", "8", "--dilations", "1,2", "--sets", "1", "--num-workers", "0", "--log-interval", "2"]
+
+
+def script(name: str, *arguments) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}:{os.environ['PATH']}"}
+    command = ["bash", ROOT / "examples/bytenet" / name, *map(str, arguments)]
+    finished = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert finished.returncode == 0, finished.stdout[-2000:] + finished.stderr[-2000:]
+    return finished.stdout
+
+
+def test_the_wikipedia_example(text, tmp_path):
+    arguments = [text, "--out", tmp_path / "run", "--minutes", "1", *TRIAL, "--max-update", "6", "--cpu"]
+    table = script("wikipedia.sh", *arguments)
+    assert re.search(r"\| ByteNet Decoder, this run \| \d\.\d{4} \| here \|", table)
+    assert len(re.findall(r"\| (?:xz -9|adaptive).* \| \d\.\d{4} \| here \|", table)) == 3
+    assert "ByteNet Decoder (the paper) | 1.33 | enwik8" in table
+    assert script("wikipedia.sh", *arguments) == table[table.index("\n| model") :]  # all is done: only the table
+
+
+def test_the_stages_of_the_gpu_example_resume_each_other(text, tmp_path):
+    """On the CPU, at a size of seconds, where no GPU is."""
+    if shutil.which("nvidia-smi"):
+        pytest.skip("this machine has a GPU: the script would train on it")
+    length = ["--minutes", "0.1", "--stage-minutes", "0.05", "--updates", "100000"]
+    arguments = [text, "--out", tmp_path / "run", *length, *TRIAL, "--batch-size", "4"]
+    assert "run the same command again" in script("wikipedia_gpu.sh", *arguments)
+    assert re.search(r"bits/byte on the last 1502 bytes: \d\.\d+", script("wikipedia_gpu.sh", *arguments))
+    header, *stages = [line.split("\t") for line in (tmp_path / "run/results.tsv").read_text().splitlines()]
+    first, second = (dict(zip(header, stage, strict=True)) for stage in stages)
+    assert int(second["updates"]) > int(first["updates"]) > 0
+    assert int(second["bytes"]) == int(second["updates"]) * 4 * 400
+    assert float(second["validation bits/byte"]) < 8
+    assert float(second["bytes/s"]) > 0
+    assert second["command"].startswith("fairseq-train")
