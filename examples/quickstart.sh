@@ -8,7 +8,7 @@ usage: bash examples/quickstart.sh [--output DIR] [--smoke] [--no-setup]
 
 Trains one byte-level model that translates 24 languages in 18 scripts into English, on two CPU cores and without
 downloading any data: installs everything (3 minutes), builds a corpus from Unicode CLDR and a byte-level vocabulary
-(half a minute), trains (4 minutes), translates the test set and scores it with sacreBLEU (half a minute).
+(half a minute), trains (5 minutes), translates the test set and scores it with sacreBLEU (half a minute).
 
 Each step that is done is skipped the next time; a training that was stopped goes on where it was last saved.
 
@@ -22,7 +22,7 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(dirname "$here")"
 output="$root/runs/quickstart"
 setup=yes
-pairs=40000 held_out=1500 pieces=4096 width=192 inner=512 updates=1200 warmup=100 save_every=500
+pairs=40000 held_out=1500 pieces=4096 width=192 inner=512 updates=1600 warmup=100 save_every=500
 
 while (($#)); do
   case "$1" in
@@ -74,7 +74,7 @@ vocabulary="$data/bbpe.model"
 if [[ -e "$checkpoints/trained" ]]; then
   skip "Training"
 else
-  say "Training, $updates updates: about 4 minutes; the log is $output/train.log"
+  say "Training, $updates updates: about 5 minutes; the log is $output/train.log"
   # A terminal gets fairseq's progress bar (stderr); of its log (stdout), all see what concerns the loss.
   fairseq-train "$data" --source-lang src --target-lang en --cpu --seed 1 \
     --user-dir "$root/fairseq_bbpe" --arch transformer_bbpe_ctx_tiny --share-all-embeddings \
@@ -108,7 +108,7 @@ else
   mv "$results/test.en.new" "$results/test.en"
 fi
 
-say "A sentence in a script that no training line has, its pieces (bytes in hexadecimal), and what the model makes of it"
+say "A sentence in a script that no training line has, its pieces (bytes in hexadecimal), and its translation"
 head -n 1 "$corpus/unseen.src" | tee "$results/unseen.src"
 fairseq-bbpe show --model "$vocabulary" < "$results/unseen.src"
 fairseq-interactive "${translate[@]}" < "$results/unseen.src" > "$results/unseen.out" 2> "$output/interactive.log"

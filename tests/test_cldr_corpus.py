@@ -111,7 +111,7 @@ def test_a_corpus_that_is_there_is_left_alone(corpus):
     ("arguments", "message"),
     [
         (["--languages", "de xx"], "'xx'"),
-        (["--languages", "en"], "'en'"),
+        (["--languages", "en", "--pairs", "20", "--held-out", "2"], "'en'"),
         (["--held-out", "0"], "--held-out 0"),
         (["--pairs", "100", "--held-out", "10"], "--pairs 100"),
         (["--languages", "de", "--pairs", "10", "--held-out", "1", "--unseen", "en_US"], "'en_US'"),
