@@ -261,7 +261,8 @@ def test_the_stages_of_the_gpu_example_resume_each_other(text, tmp_path):
     header, *stages = [line.split("\t") for line in (tmp_path / "run/results.tsv").read_text().splitlines()]
     first, second = (dict(zip(header, stage, strict=True)) for stage in stages)
     assert int(second["updates"]) > int(first["updates"]) > 0
-    assert int(second["bytes"]) == int(second["updates"]) * 4 * 400
+    # 4 windows an update, but fewer at the end of this file's epochs of 67 windows.
+    assert int(second["bytes"]) == pytest.approx(int(second["updates"]) * 4 * 400, rel=0.05)
     assert float(second["validation bits/byte"]) < 8
     assert float(second["bytes/s"]) > 0
     assert second["command"].startswith("fairseq-train")

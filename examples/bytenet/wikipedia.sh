@@ -88,5 +88,5 @@ $(sed 's/\(.*\)\t\(.*\)/| \1 | \2 | here |/' "$out/baselines")
 
 "here" is the last $(wc -c < "$out/data/test") of $(cat "$out"/data/{train,valid,test} | wc -c) bytes of $(basename "$file"). The rows of the paper's Table 2 are on
 the last 5 MB of enwik8: they compare with the others only where FILE is enwik8 itself.
-$(grep -c train_inner "$out/train.log") log lines, the checkpoints and all else lie in $out.
+The log of the training, the checkpoints and all else lie in $out.
 TABLE

@@ -29,4 +29,5 @@ def run(args: argparse.Namespace) -> None:
     if history:
         print(f"xz -9, after the history\t{xz_bits(data, history):.4f}", flush=True)
     costs = adaptive_bits(np.frombuffer(history + data, np.uint8))
-    print(f"adaptive order-5 model, after the history\t{costs[len(history) :].mean():.4f}")
+    after = "after the history" if history else "the file alone"
+    print(f"adaptive order-5 model, {after}\t{costs[len(history) :].mean():.4f}")
