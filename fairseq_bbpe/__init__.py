@@ -16,7 +16,10 @@ import sys
 __version__ = "0.1.0"
 
 # The models that a program may import by name; naming one registers everything with fairseq.
-_MODELS = {"TransformerBBPE": "fairseq_bbpe.models.transformer_bbpe_ctx"}
+_MODELS = {
+    "TransformerBBPE": "fairseq_bbpe.models.transformer_bbpe_ctx",
+    "Bytenet": "fairseq_bbpe.models.bytenet",
+}
 
 # `--user-dir` imports this package from within fairseq. Without fairseq the text room serves alone, and starts at once.
 if "fairseq" in sys.modules:

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 
-from conftest import BIN, ROOT
+from conftest import BIN, ROOT, environment
 
 BLOCK = re.compile(r"(<!-- not run by the tests.*?-->\n)?^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -15,13 +15,13 @@ def test_the_readme_runs(tmp_path):
     assert {language for _, language, _ in blocks} == {"bash", "python"}
     for folder in ("fairseq_bbpe", "examples"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "OMP_NUM_THREADS": "2"}
+    shell = {**environment(threads=2), "PATH": f"{BIN}:{os.environ['PATH']}"}
     ran = 0
     for exempt, language, code in blocks:
         if exempt:
             continue
         command = ["bash", "-euo", "pipefail", "-c", code] if language == "bash" else ["python", "-c", code]
-        finished = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        finished = subprocess.run(command, cwd=tmp_path, env=shell, capture_output=True, text=True)
         assert finished.returncode == 0, f"{code}\n{finished.stdout[-2000:]}\n{finished.stderr[-2000:]}"
         ran += 1
     assert ran >= 6
