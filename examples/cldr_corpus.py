@@ -253,6 +253,10 @@ def copied(pairs: list[Pair]) -> float:
     return sum(found) / len(found)
 
 
+def scripts_of(pairs: list[Pair]) -> set[str]:
+    return set().union(*(scripts(pair.source) for pair in pairs))
+
+
 def write(folder: Path, parts: dict[str, list[Pair]], options: dict) -> None:
     for name, pairs in parts.items():
         for suffix, lines in zip(("lang", "src", "en"), zip(*pairs, strict=True), strict=True):
@@ -261,8 +265,8 @@ def write(folder: Path, parts: dict[str, list[Pair]], options: dict) -> None:
     contents = {
         **options,
         **{f"{name} lines": len(pairs) for name, pairs in parts.items()},
-        "train scripts": " ".join(sorted(set().union(*(scripts(pair.source) for pair in parts["train"])))),
-        "unseen scripts": " ".join(sorted(set().union(*(scripts(pair.source) for pair in parts["unseen"])))),
+        "train scripts": " ".join(sorted(scripts_of(parts["train"]))),
+        "unseen scripts": " ".join(sorted(scripts_of(parts["unseen"]))),
         "share of English test words that stand in their source": round(copied(parts["test"]), 3),
     }
     (folder / MANIFEST).write_text(json.dumps(contents, indent=2) + "\n", encoding="utf-8")
@@ -289,7 +293,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error(f"--held-out {args.held_out}: give 1 to {args.pairs // 4}, a quarter of --pairs")
     if not languages or args.pairs < 10 * len(languages):
         parser.error(f"--pairs {args.pairs}, --languages {args.languages!r}: give ten pairs or more of each language")
-    if args.output.exists() and not (args.output / MANIFEST).is_file():
+    empty = args.output.is_dir() and not any(args.output.iterdir())
+    if args.output.exists() and not empty and not (args.output / MANIFEST).is_file():
         parser.error(f"--output {args.output}: exists and is no corpus; remove it or name another folder")
     return args
 
@@ -303,12 +308,19 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{args.output}: already built")
             return 0
         sys.exit(f"--output {args.output}: built with other options, see {MANIFEST}; remove it or name another folder")
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    # Built beside and renamed: whoever finds the folder finds all of it.
-    draft = Path(tempfile.mkdtemp(prefix=f"{args.output.name}.", dir=args.output.parent))
+    try:
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        # Built beside and renamed: whoever finds the folder finds all of it.
+        draft = Path(tempfile.mkdtemp(prefix=f"{args.output.name}.", dir=args.output.parent))
+    except OSError as error:
+        sys.exit(f"--output {args.output}: {error.strerror}; name a folder that can be made")
     try:
         draft.chmod(0o755)
-        write(draft, build(args.languages.split(), args.unseen, args.pairs, args.held_out, args.seed), options)
+        parts = build(args.languages.split(), args.unseen, args.pairs, args.held_out, args.seed)
+        seen = scripts_of(parts["unseen"]) & scripts_of(parts["train"])
+        if seen:
+            raise ValueError(f"{args.unseen} is written in {' '.join(sorted(seen))}, as a language of the corpus is")
+        write(draft, parts, options)
         os.replace(draft, args.output)
     except ValueError as error:
         sys.exit(f"--languages, --unseen: {error}")

@@ -27,7 +27,7 @@ pairs=40000 held_out=1500 pieces=4096 width=192 inner=512 updates=1600 warmup=10
 while (($#)); do
   case "$1" in
     -h | --help) usage; exit 0 ;;
-    --output) output="${2:?quickstart.sh: --output needs a folder}"; shift ;;
+    --output) (($# > 1)) || { echo "quickstart.sh: --output needs a folder" >&2; exit 2; }; output="$2"; shift ;;
     --smoke) smoke=yes ;;
     --no-setup) setup=no ;;
     *) echo "quickstart.sh: unknown argument '$1'; see --help" >&2; exit 2 ;;
@@ -39,6 +39,7 @@ if [[ "${smoke:-}" == yes ]]; then
   pairs=2400 held_out=48 pieces=512 width=32 inner=64 updates=20 warmup=5 save_every=5
 fi
 mkdir -p "$output"
+trap 'echo "quickstart.sh: stopped at line $LINENO; the logs are $output/*.log" >&2' ERR
 output="$(cd "$output" && pwd)"
 
 corpus="$output/corpus" data="$output/data-bin" checkpoints="$output/checkpoints" results="$output/results"

@@ -45,12 +45,17 @@ class BBPE:
         return pieces_to_text(x)
 
     def check_fits(self, dictionary, name: str) -> None:
-        """Raise `UserError` unless `dictionary` (fairseq's) holds every piece of the vocabulary."""
-        missing = [piece for piece in self.vocabulary.pieces if piece not in dictionary]
-        if missing:
+        """Raise `UserError` unless `dictionary` (fairseq's) holds the vocabulary's pieces and no others.
+
+        fairseq may have filled the dictionary up with `madeupword`s, to a length that suits a GPU.
+        """
+        symbols = {symbol for symbol in dictionary.symbols[dictionary.nspecial :] if "madeupword" not in symbol}
+        pieces = {piece for piece in self.vocabulary.pieces if "madeupword" not in piece}
+        if symbols != pieces:
+            odd = min(symbols ^ pieces)
             raise UserError(
-                f"--bbpe-model {self.path}: {len(missing)} of its {len(self.vocabulary)} pieces are not in the {name} "
-                f"dictionary of {len(dictionary)} symbols, {missing[0]!r} for one: give the .model beside that data"
+                f"--bbpe-model {self.path}: its {len(self.vocabulary)} pieces are not the {name} dictionary's "
+                f"({odd!r} is in one alone): give the .model that lies beside the data"
             )
 
 

@@ -5,7 +5,6 @@ import pkgutil
 import sys
 
 import fairseq  # noqa: F401  (whole, before anything registers with a part of it)
-from fairseq.checkpoint_files import CheckpointError
 from fairseq.data.encoders import BPE_REGISTRY, TOKENIZER_REGISTRY
 from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
 from fairseq.tasks import TASK_REGISTRY
@@ -34,7 +33,7 @@ def _assert_registered(module) -> None:
 
 def _show_one_line(kind, error, trace, *, otherwise=sys.excepthook) -> None:
     """A user's mistake is told in one line; everything else keeps its traceback."""
-    if issubclass(kind, (UserError, CheckpointError)):
+    if issubclass(kind, UserError):
         print(f"error: {error}", file=sys.stderr)
     else:
         otherwise(kind, error, trace)

@@ -75,6 +75,8 @@ def main() -> None:
         help="further options of fairseq-train in one argument: '--cpu', '--fp16'",
     )
     args = parser.parse_args()
+    if args.updates < 12 or args.rounds < 1:
+        parser.error("--updates must be 12 or more, for the first sixth warms up, and --rounds 1 or more")
 
     speeds: dict[str, list[float]] = {system: [] for system in SYSTEMS}
     for _ in range(args.rounds):

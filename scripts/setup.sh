@@ -38,6 +38,15 @@ if [[ -z "${VIRTUAL_ENV:-}" ]]; then
   source .venv/bin/activate
 fi
 
+if ! python -c "import os, sys; sys.exit(os.path.realpath(sys.prefix) != os.path.realpath('$VIRTUAL_ENV'))"; then
+  echo "setup.sh: VIRTUAL_ENV is $VIRTUAL_ENV, but python is $(command -v python): activate that environment, or none" >&2
+  exit 1
+fi
+if ! python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))'; then
+  echo "setup.sh: $VIRTUAL_ENV has $(python --version); make it with Python 3.10 to 3.13" >&2
+  exit 1
+fi
+
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 install() { python -m pip install --quiet "$@"; }
 installed() { python -c "import importlib.metadata as m; print(m.version('$1'))" 2>/dev/null || true; }
@@ -55,6 +64,7 @@ if [[ "$(installed fairseq)" != "$fairseq_version" ]]; then
 fi
 
 say "Installing fairseq-bbpe with its extras"
+rm -rf build # what an earlier build left there would be installed again, deleted modules and all
 install ".[all]"
 
 python -m pip check

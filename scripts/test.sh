@@ -25,4 +25,6 @@ fi
 cd "$root"
 ruff check .
 ruff format --check .
-python -m pytest "$@"
+# A process a core, each with one thread: most of the time goes into starting fairseq's commands.
+export OMP_NUM_THREADS=1
+python -m pytest --numprocesses auto --dist worksteal "$@"

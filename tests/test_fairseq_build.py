@@ -1,6 +1,7 @@
 """fairseq as scripts/fairseq builds it: edits that fail loudly, stock models that run, checkpoints that are data."""
 
 import argparse
+import hashlib
 import importlib.metadata
 import os
 import sys
@@ -20,6 +21,13 @@ DATA_OPTIONS = ["--cpu", "--no-progress-bar", "--num-workers", "0"]
 
 def test_the_installed_fairseq_is_the_one_that_is_built_here():
     assert importlib.metadata.version("fairseq") == backend.VERSION
+
+
+def test_the_label_is_counted_up_with_the_edits():
+    files = ("edits.py", "checkpoint_files.py")
+    contents = b"".join((ROOT / "scripts/fairseq" / file).read_bytes() for file in files)
+    # After a change: count LABEL up in backend.py, and write both here.
+    assert (backend.LABEL, hashlib.sha256(contents).hexdigest()[:16]) == ("bbpe.2", "1d985dc8c00ec11e")
 
 
 @pytest.mark.parametrize("text", ["np.int, np.int", "np.int64", ""])
@@ -102,6 +110,21 @@ def test_a_truncated_checkpoint_is_named_with_the_remedy(trained, data_bin, tmp_
     error = failed.stderr.strip().splitlines()[-1]
     assert str(tmp_path / "checkpoint_last.pt") in error
     assert "Copy it again" in error
+    assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize("cut", [3, 28, 49, 200])
+def test_a_truncated_checkpoint_of_the_old_format_is_one_line_too(cut, tmp_path):
+    torch.save({"model": {"w": torch.ones(9)}}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    (tmp_path / "old.pt").write_bytes((tmp_path / "old.pt").read_bytes()[:cut])
+    with open(tmp_path / "old.pt", "rb") as file, pytest.raises(CheckpointError, match=r"old.pt: not a checkpoint, or"):
+        load_checkpoint_as_data(file, "cpu")
+
+
+def test_a_file_of_torch_that_is_no_checkpoint_is_told(tmp_path):
+    torch.save([1, 2], tmp_path / "list.pt")
+    with open(tmp_path / "list.pt", "rb") as file, pytest.raises(CheckpointError, match=r"but a list"):
+        load_checkpoint_as_data(file, "cpu")
 
 
 def test_what_fairseq_writes_is_allowed(tmp_path):

@@ -138,8 +138,10 @@ def test_killed_and_resumed_equals_uninterrupted(data_bin, tmp_path):
     assert all(torch.equal(value, killed[name]) for name, value in whole.items())
 
 
-def test_a_model_that_does_not_fit_the_dictionary_is_refused(trained, data_bin, tmp_path):
-    Vocabulary.learn([b"some other text altogether"] * 5, size=262).save(tmp_path / "other")
+@pytest.mark.parametrize("other", ["some other text altogether", None], ids=["other pieces", "fewer pieces"])
+def test_a_model_that_does_not_fit_the_dictionary_is_refused(other, trained, data_bin, tmp_path):
+    # The 256 bytes alone are in every dictionary, yet they would segment the text in another way than training did.
+    Vocabulary.learn([other.encode()] * 5 if other else [], size=262 if other else 256).save(tmp_path / "other")
     bpe = ["--bpe", "bbpe", "--bbpe-model", tmp_path / "other.model", "--path", trained / "checkpoint_best.pt"]
     failed = run("fairseq-interactive", data_bin, *QUICK, *bpe, stdin="a\n", status=1)
     error = failed.stderr.splitlines()[-1]

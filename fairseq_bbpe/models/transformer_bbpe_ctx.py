@@ -24,11 +24,11 @@ CONTEXTS = ("none", "conv", "gru")
 
 def build_contextualizer(cfg):
     """The layer that `--embed-context` names, or None; raises `UserError` where there is none of that name."""
+    if cfg.embed_context == "none":
+        return None
     layers = cfg.embed_context_layers
     if layers < 1:
         raise UserError(f"--embed-context-layers {layers}: give 1 or more, or --embed-context none")
-    if cfg.embed_context == "none":
-        return None
     if cfg.embed_context == "conv":
         return DepthwiseConv(cfg.encoder.embed_dim, cfg.embed_context_kernel, layers)
     if cfg.embed_context == "gru":

@@ -18,8 +18,8 @@ from pathlib import Path
 from edits import EDITS, REQUIREMENTS, Edit, EditError
 
 UPSTREAM = "0.12.2"
-# The label of our edits: count it up with every change to them, so that an installed fairseq shows which it has.
-LABEL = "bbpe.1"
+# The label of our edits; a test holds that it is counted up with them, so that an installed fairseq shows which it has.
+LABEL = "bbpe.2"
 VERSION = f"{UPSTREAM}+{LABEL}"
 SHA256 = "34f1b18426bf3844714534162f065ab733e049597476daa35fffb4d06a92b524"
 HERE = Path(__file__).resolve().parent

@@ -6,6 +6,7 @@ This file is added to fairseq by the build in fairseq-bbpe's scripts/fairseq; ev
 import argparse
 import pickle
 import re
+import sys
 
 import numpy as np
 import torch
@@ -36,6 +37,17 @@ class CheckpointError(RuntimeError):
     """A checkpoint that is damaged, or that holds more than data; the message names the file and the remedy."""
 
 
+def _show_one_line(kind, error, trace, *, otherwise=sys.excepthook):
+    if issubclass(kind, CheckpointError):
+        print(f"error: {error}", file=sys.stderr)
+    else:
+        otherwise(kind, error, trace)
+
+
+# A command that ends with such a checkpoint says so in one line.
+sys.excepthook = _show_one_line
+
+
 def load_checkpoint_as_data(file, map_location):
     """What `torch.load` returns for an open binary `file`, with the classes of `SAFE_GLOBALS` allowed and no others.
 
@@ -45,7 +57,7 @@ def load_checkpoint_as_data(file, map_location):
     name = getattr(file, "name", "checkpoint")
     try:
         with torch.serialization.safe_globals(SAFE_GLOBALS):
-            return torch.load(file, map_location=map_location, weights_only=True)
+            state = torch.load(file, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         refused = _refused_globals(file) or re.findall(r"GLOBAL ([\w.]+)", str(error))
         if refused:
@@ -54,8 +66,11 @@ def load_checkpoint_as_data(file, map_location):
                 "Nothing of it was run. Load only checkpoints that fairseq wrote."
             ) from None
         raise CheckpointError(f"{name}: not a checkpoint, or a damaged one ({_first_line(error)}). {REMEDY}") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # what a damaged file makes of the reader is anyone's guess
         raise CheckpointError(f"{name}: not a checkpoint, or a damaged one ({_first_line(error)}). {REMEDY}") from None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{name}: not a checkpoint of fairseq, but a {type(state).__name__}. {REMEDY}")
+    return state
 
 
 def copy_checkpoint(source: str, destination: str) -> None:
