@@ -3,13 +3,14 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
-import time
+import sys
 
 import numpy as np
 import pytest
 import torch
-from conftest import BIN, QUICK, ROOT, run
+from conftest import BIN, QUICK, ROOT, environment, run
 
 import fairseq_bbpe.plugin  # noqa: F401
 from fairseq_bbpe.errors import UserError
@@ -22,9 +23,37 @@ SMALL = ["--arch", "bytenet_lm_tiny", "--channels", "8", "--dilations", "1,2"]  
 ADAM = ["--optimizer", "adam", "--lr", "0.01", "--batch-size", "8", "--disable-validation"]
 WINDOWS = ["--context-bytes", "7", "--scored-bytes", "30"]
 
+# fairseq-train that a SIGKILL ends where it would save for the second time: what it did since the first is lost.
+KILLED = """
+import os, signal
+from fairseq import checkpoint_utils
+from fairseq_cli.train import cli_main
+
+save, saved = checkpoint_utils.save_checkpoint, []
+
+def save_once(*arguments):
+    if saved:
+        os.kill(os.getpid(), signal.SIGKILL)
+    saved.append(save(*arguments))
+
+checkpoint_utils.save_checkpoint = save_once
+cli_main()
+"""
+
 
 def small_arguments(*, updates: int) -> list[str]:
     return [*BYTES, *SMALL, *ADAM, *WINDOWS, "--max-update", str(updates)]
+
+
+TO_REPEAT = [*small_arguments(updates=65), "--save-interval-updates", "5"]
+
+
+def validated(arguments: list[str]) -> list[str]:
+    return [option for option in arguments if option != "--disable-validation"]
+
+
+def logged_bits_per_byte(log: str) -> float:
+    return float(re.search(r"valid on 'valid' subset .* bits_per_byte ([\d.]+)", log)[1])
 
 
 def weights(checkpoint) -> dict:
@@ -53,10 +82,17 @@ def data(text, tmp_path_factory):
 def trained(data, tmp_path_factory):
     """A checkpoint after 40 updates, validated once."""
     folder = tmp_path_factory.mktemp("trained")
-    arguments = [option for option in small_arguments(updates=40) if option != "--disable-validation"]
-    log = run("fairseq-train", data, *arguments, "--save-dir", folder).stdout
+    log = run("fairseq-train", data, *validated(small_arguments(updates=40)), "--save-dir", folder).stdout
     (folder / "log").write_text(log)
     return folder / "checkpoint_best.pt"
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """Checkpoints of a training in one go, over the end of its first epoch (57 updates); every 5 updates one."""
+    folder = tmp_path_factory.mktemp("whole")
+    run("fairseq-train", data, *TO_REPEAT, "--update-freq", "2", "--save-dir", folder)
+    return folder
 
 
 def evaluate(data, checkpoint, *options) -> tuple[float, str]:
@@ -82,23 +118,21 @@ def test_split_cuts_by_bytes(text, data, tmp_path):
     assert "'9,1,1': give three whole numbers that add up to 100" in failed.stderr
 
 
-def test_three_ways_to_bits_per_byte_agree(data, trained):
-    """Windows in fairseq-eval-lm, their scores byte for byte, and one stream without windows; validation's on valid."""
+def test_four_ways_to_bits_per_byte_agree(data, trained):
+    """Validation, windows in fairseq-eval-lm, their scores byte for byte, and one stream without windows."""
     windows = ["--eval-scored-bytes", "77", "--max-tokens", "500"]
-    printed, out = evaluate(data, trained, "--gen-subset", "test", *windows, "--output-word-probs")
+    printed, out = evaluate(data, trained, "--gen-subset", "valid", *windows, "--output-word-probs")
+    assert logged_bits_per_byte((trained.parent / "log").read_text()) == pytest.approx(printed, abs=1e-4)
     scores = re.findall(r"\b([0-9a-f]{2}) \[(-?[\d.]+)\]", out)
-    assert bytes.fromhex("".join(byte for byte, _ in scores)) == (data / "test").read_bytes()[1:]
+    assert bytes.fromhex("".join(byte for byte, _ in scores)) == (data / "valid").read_bytes()[1:]
     assert -np.log2(np.e) * np.mean([float(score) for _, score in scores]) == pytest.approx(printed, abs=1e-4)
 
-    stream = run("fairseq-bbpe", "bits", "--path", trained, "--input", data / "test")
+    stream = run("fairseq-bbpe", "bits", "--path", trained, "--input", data / "valid")
     rows = [line.split("\t") for line in stream.stdout.splitlines()]
-    assert [int(offset) for offset, _, _ in rows] == list(range(1, 1502))
+    assert [int(offset) for offset, _, _ in rows] == list(range(1, 1500))
     assert [byte for _, byte, _ in rows] == [byte for byte, _ in scores]
     assert np.mean([float(bits) for *_, bits in rows]) == pytest.approx(printed, abs=1e-4)
-    assert f"1,501 bytes scored, {printed:.3f}" in stream.stderr
-
-    validated = re.search(r"valid on 'valid' subset .* bits_per_byte ([\d.]+)", (trained.parent / "log").read_text())
-    assert float(validated[1]) == pytest.approx(bits_per_byte(data, trained, "--gen-subset", "valid"), abs=1e-4)
+    assert f"1,499 bytes scored, {printed:.3f}" in stream.stderr
     assert printed < 4
 
 
@@ -115,8 +149,7 @@ def test_a_continuation_is_valid_text_and_repeats_with_the_seed(text, trained):
 
     def complete(*options) -> bytes:
         command = [BIN / "fairseq-bbpe", "complete", "--path", trained, "--bytes", "60", *options]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        return subprocess.run(command, input=prompt, capture_output=True, check=True, cwd=ROOT, env=environment).stdout
+        return subprocess.run(command, input=prompt, capture_output=True, check=True, env=environment()).stdout
 
     samples = complete("--samples", "2", "--topk", "20")
     assert samples.decode("utf-8")
@@ -132,54 +165,43 @@ def test_transformer_lm_is_a_baseline_on_the_same_windows(data, tmp_path):
     heads = ["--decoder-attention-heads", "2", "--decoder-ffn-embed-dim", "16"]
     out = run("fairseq-train", data, *arguments, *model, *heads).stdout
     assert re.search(r"wpb\W+240", out)  # 8 windows of 30 bytes that count
-    checkpoint = tmp_path / "checkpoint_last.pt"
-    assert 1 < bits_per_byte(data, checkpoint, *WINDOWS) < 7
-    longer = ["--path", checkpoint, *WINDOWS, "--eval-context-bytes", "40"]
-    failed = run("fairseq-eval-lm", data, *BYTES, *longer, status=1)
-    assert "windows of 69 columns, but the model reads 36 at most" in failed.stderr.splitlines()[-1]
+    assert 1 < bits_per_byte(data, tmp_path / "checkpoint_last.pt", *WINDOWS) < 7
+
+
+def test_windows_longer_than_the_model_reads_are_told(data):
+    task = task_for(data, eval_context_bytes=40)
+    task.load_dataset("test")
+    with pytest.raises(UserError, match="windows of 69 columns, but the model reads 36 at most"):
+        task.eval_lm_dataloader(task.dataset("test"), max_positions=36)
 
 
 def test_sub_batch_norm_trains_in_this_task(data, tmp_path):
-    arguments = [*small_arguments(updates=20), "--norm", "sub_batch", "--auxiliary-share", "0.25"]
+    arguments = [*validated(small_arguments(updates=20)), "--norm", "sub_batch", "--auxiliary-share", "0.25"]
     out = run("fairseq-train", data, *arguments, "--save-dir", tmp_path).stdout
     assert re.search(r"wpb\W+180", out)  # of 8 windows 2 only give statistics
-    assert bits_per_byte(data, tmp_path / "checkpoint_last.pt") < 8
+    assert logged_bits_per_byte(out) < 8
 
 
-def test_two_processes_reach_the_weights_of_one(data, tmp_path):
-    options = small_arguments(updates=5)
-    run("fairseq-train", data, *options, "--update-freq", "2", "--save-dir", tmp_path / "one")
-    gloo = ["--ddp-backend", "legacy_ddp", "--distributed-backend", "gloo", "--save-dir", tmp_path / "two"]
-    run("torchrun", "--standalone", "--nproc_per_node", "2", BIN / "fairseq-train", data, *options, *gloo)
-    one, two = (weights(tmp_path / name / "checkpoint_last.pt") for name in ("one", "two"))
+def test_two_processes_reach_the_weights_of_one(data, whole, tmp_path):
+    gloo = ["--ddp-backend", "legacy_ddp", "--distributed-backend", "gloo", "--save-dir", tmp_path]
+    options = [*small_arguments(updates=5), *gloo]
+    run("torchrun", "--standalone", "--nproc_per_node", "2", BIN / "fairseq-train", data, *options)
+    one, two = weights(whole / "checkpoint_1_5.pt"), weights(tmp_path / "checkpoint_last.pt")
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, atol=1e-5, rtol=0, msg=name)
 
 
-def test_killed_and_resumed_equals_uninterrupted(data, tmp_path):
-    """Over the end of the first epoch (113 updates), with windows drawn by worker processes."""
-    options = [
-        *small_arguments(updates=130),
-        "--save-interval-updates",
-        "25",
-        "--num-workers",
-        "1",
-        "--keep-interval-updates",
-        "1",
-    ]
-    run("fairseq-train", data, *options, "--save-dir", tmp_path / "whole")
-    command = [str(BIN / "fairseq-train"), str(data), *options, "--save-dir", str(tmp_path / "killed")]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "killed/checkpoint_last.pt").exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    process.kill()
-    process.wait()
-    assert "Loaded checkpoint" in run(*command).stdout
-    whole, killed = (weights(tmp_path / name / "checkpoint_last.pt") for name in ("whole", "killed"))
-    assert all(torch.equal(value, killed[name]) for name, value in whole.items())
+def test_killed_and_resumed_equals_uninterrupted(data, whole, tmp_path):
+    """Over the end of the first epoch, with windows drawn by a worker process."""
+    command = [data, *TO_REPEAT, "--update-freq", "2", "--num-workers", "1", "--save-dir", tmp_path]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    killed = subprocess.run([sys.executable, "-c", KILLED, *command], cwd=ROOT, env=environment(), **quiet)
+    assert killed.returncode == -signal.SIGKILL
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint_1_5.pt", "checkpoint_last.pt"]
+    resumed = run("fairseq-train", *command)
+    assert re.search(r"Loaded checkpoint .* 5 updates", resumed.stdout)
+    one, two = (weights(folder / "checkpoint_last.pt") for folder in (whole, tmp_path))
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
 
 
 def task_for(folder, **options) -> ByteLanguageModeling:
@@ -234,9 +256,9 @@ TRIAL = ["--channels", "8", "--dilations", "1,2", "--sets", "1", "--num-workers"
 
 
 def script(name: str, *arguments) -> str:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}:{os.environ['PATH']}"}
     command = ["bash", ROOT / "examples/bytenet" / name, *map(str, arguments)]
-    finished = subprocess.run(command, capture_output=True, text=True, env=environment)
+    path = f"{BIN}:{os.environ['PATH']}"
+    finished = subprocess.run(command, capture_output=True, text=True, env={**environment(), "PATH": path})
     assert finished.returncode == 0, finished.stdout[-2000:] + finished.stderr[-2000:]
     return finished.stdout
 
@@ -255,14 +277,14 @@ def test_the_stages_of_the_gpu_example_resume_each_other(text, tmp_path):
     if shutil.which("nvidia-smi"):
         pytest.skip("this machine has a GPU: the script would train on it")
     length = ["--minutes", "0.1", "--stage-minutes", "0.05", "--updates", "100000"]
-    arguments = [text, "--out", tmp_path / "run", *length, *TRIAL, "--batch-size", "4"]
+    arguments = [text, "--out", tmp_path / "run", *length, *TRIAL, "--batch-size", "1"]
     assert "run the same command again" in script("wikipedia_gpu.sh", *arguments)
     assert re.search(r"bits/byte on the last 1502 bytes: \d\.\d+", script("wikipedia_gpu.sh", *arguments))
     header, *stages = [line.split("\t") for line in (tmp_path / "run/results.tsv").read_text().splitlines()]
     first, second = (dict(zip(header, stage, strict=True)) for stage in stages)
     assert int(second["updates"]) > int(first["updates"]) > 0
-    # 4 windows an update, but fewer at the end of this file's epochs of 67 windows.
-    assert int(second["bytes"]) == pytest.approx(int(second["updates"]) * 4 * 400, rel=0.05)
+    # Batches of one window: none at the end of an epoch is smaller.
+    assert int(second["bytes"]) == int(second["updates"]) * 400
     assert float(second["validation bits/byte"]) < 8
     assert float(second["bytes/s"]) > 0
     assert second["command"].startswith("fairseq-train")

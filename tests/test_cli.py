@@ -1,6 +1,7 @@
 """`fairseq-bbpe learn | encode | decode | show` as a shell runs them."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fairseq_bbpe import __version__
 from fairseq_bbpe.cli import COMMANDS
 from fairseq_bbpe.text.alphabet import SYMBOLS, bytes_to_symbols
 
@@ -136,9 +138,74 @@ def test_bad_input_is_one_line_and_leaves_nothing(model, tmp_path):
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_pipes_are_refused_unread(model, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    said = refused("learn", "--input", tmp_path / "pipe", "--vocab-size", "300", "--output", tmp_path / "v")
+    assert "pipe: is a pipe or a device" in said
+    said = refused("learn", "--input", "/dev/stdin", "--vocab-size", "300", "--output", tmp_path / "v", data=b"text")
+    assert "/dev/stdin: is a pipe or a device" in said
+
+
+@pytest.mark.parametrize("size", [2**31, 10**17])
+def test_absurd_sizes_are_one_line(model, tmp_path, size):
+    arguments = ["learn", "--input", model.with_name("text"), "--vocab-size", size, "--output", tmp_path / "v"]
+    assert f"size {size}: no text supports so many" in refused(*arguments)
+
+
+@pytest.mark.parametrize("output", ["", ".", "..", "folder/"])
+def test_output_names_a_file(model, tmp_path, output):
+    (tmp_path / "folder").mkdir()
+    arguments = ["--input", model.with_name("text"), "--vocab-size", "300", "--output", output]
+    assert f"--output {output}: names no file" in refused("learn", *arguments, cwd=tmp_path)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "folder"]
+
+
+@pytest.mark.parametrize(
+    ("redirection", "problem"),
+    [("<&-", "Bad file descriptor"), (">&-", "Bad file descriptor"), ("> /dev/full", "No space left on device")],
+)
+def test_streams_that_fail_are_one_line(model, redirection, problem):
+    command = f"{' '.join(COMMAND)} encode --model {model} < {model.with_name('text')} {redirection}"
+    finished = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert finished.returncode == 2
+    assert re.fullmatch(f"fairseq-bbpe: error: input or output: {problem}: .*\n", finished.stderr)
+
+
+def test_closed_streams_that_are_not_used_do_not_matter(model, tmp_path):
+    learn = f"{' '.join(COMMAND)} learn --input {model.with_name('text')} --vocab-size 300 --output {tmp_path}/v"
+    assert subprocess.run(f"{learn} <&- >&- 2>&-", shell=True).returncode == 0
+    assert (tmp_path / "v.model").read_bytes() == model.read_bytes()
+    # With stderr closed, what is meant for it must not slip into the text.
+    assert subprocess.run(f"echo a | {' '.join(COMMAND)} decode 2>&-", shell=True, stdout=-1).stdout == b"a\n"
+
+
+def test_unknown_arguments_show_the_usage_of_their_subcommand(model):
+    said = run("encode", "--model", model, "--fast", status=2).stderr.decode()
+    assert said.startswith("usage: fairseq-bbpe encode ")
+    assert said.endswith("fairseq-bbpe encode: error: unrecognized arguments: --fast\n")
+    assert run("--fast", "encode", status=2).stderr.endswith(b"unrecognized arguments: --fast\n")
+
+
+def test_version():
+    assert run("--version").stdout.decode() == f"fairseq-bbpe {__version__}\n"
+
+
 @pytest.mark.parametrize("arguments", [[], ["lear"], ["learn"], ["encode"], ["decode", "--on-invalid", "ignore"]])
 def test_wrong_usage_is_told(arguments):
     assert run(*arguments, status=2).stderr.startswith(b"usage: fairseq-bbpe")
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "most"),
+    [
+        ("--workers", "1025", 1024),
+        ("--sample", str(sys.maxsize + 1), sys.maxsize),
+        ("--sample", "9" * 5000, sys.maxsize),
+    ],
+)
+def test_counts_have_an_end(flag, value, most):
+    said = run("learn", "--input", "x", "--output", "y", "--vocab-size", "300", flag, value, status=2).stderr.decode()
+    assert f"{flag}: {value!r}: give {most} or less" in said
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "²"])
@@ -159,7 +226,7 @@ def test_every_option_has_help_and_help_comes_at_once():
         subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_learning_is_quiet_and_leaves_nothing(kill, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "text").write_bytes(os.urandom(3_000_000))  # many seconds of learning

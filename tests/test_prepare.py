@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fairseq_bbpe.cli.preparation import _becoming
 from fairseq_bbpe.text.characters import characters_of
 from fairseq_bbpe.text.vocabulary import Vocabulary
 
@@ -157,6 +158,15 @@ def test_printed_commands_run(corpus, prepared):
         ("", ["--vocab", "bpe:50000"], r"size 50000: this text supports at most \d+"),
         ("", ["--vocab", "bpe:3"], r"size 3: this text has more characters: give \d+ or more"),
         ("", ["--model", "train.ja"], "train.ja: not a sentencepiece model"),
+        ("", ["--vocab", f"bpe:{2**31}"], f"size {2**31}: no text supports so many"),
+        ("", ["--vocab", f"bpe:{'9' * 5000}"], "no text supports so many"),
+        ("yes '' | head -9 | tee train.ja > train.en.txt", ["--vocab", "char"], "training text holds no characters"),
+        ("yes '' | head -9 | tee train.ja > train.en.txt", ["--vocab", "bpe:50"], "training text holds no characters"),
+        ("", ["--vocab", "byte", "--validpref", "valid,,test"], "--validpref holds an empty prefix"),
+        ("", ["--vocab", "byte", "--trainpref", ""], "--trainpref holds an empty prefix"),
+        ("", ["--vocab", "byte", "--trainpref", "train,valid"], "--trainpref train,valid: give one prefix"),
+        ("rm test.ja; mkfifo test.ja", ["--vocab", "byte"], "--testpref test.ja: is a pipe or a device"),
+        ("", ["--vocab", "byte", "--destdir", "/"], "--destdir /: is the root"),
         ("rm test.ja", ["--vocab", "byte"], "--testpref test.ja: No such file"),
         (": > valid.en.txt", ["--vocab", "byte"], "--validpref valid.en.txt: the file is empty"),
         ("echo >> train.ja; echo >> train.ja", ["--vocab", "byte"], "train.ja has 61 lines, train.en.txt has 60"),
@@ -196,7 +206,37 @@ def test_overwrite_replaces_what_prepare_made(corpus, prepared, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["bin"]
 
 
-@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_interrupted_replacement_leaves_the_old_or_the_new(tmp_path, monkeypatch, renames):
+    """An interruption comes after so many renames."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/old").touch()
+    done = []
+    rename = Path.rename
+
+    def interrupted_rename(path, target):
+        if len(done) == renames:
+            done.append("interrupted")
+            raise KeyboardInterrupt
+        done.append(rename(path, target))
+        return done[-1]
+
+    def interrupted_rmtree(path, **kwargs):
+        if len(done) == renames == 2:
+            done.append("interrupted")
+            raise KeyboardInterrupt
+        rmtree(path, **kwargs)
+
+    rmtree = shutil.rmtree
+    monkeypatch.setattr(Path, "rename", interrupted_rename)
+    monkeypatch.setattr(shutil, "rmtree", interrupted_rmtree)
+    with pytest.raises(KeyboardInterrupt), _becoming(tmp_path / "bin") as folder:
+        (folder / "new").touch()
+    kept = "new" if renames == 2 else "old"
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "bin", tmp_path / "bin" / kept]
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_preparation_leaves_nothing(corpus, tmp_path, kill):
     command = [*COMMAND, "--source-lang", "ja", "--target-lang", "en.txt", "--trainpref", "train", "--vocab", "byte"]
     with subprocess.Popen(

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 
+from fairseq_bbpe import __version__
 from fairseq_bbpe.errors import UserError
 
 COMMANDS = {
@@ -30,26 +31,65 @@ COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; returns the exit status: 0, 2 for a mistake in the command line or a file, 128 + a signal."""
     argv = sys.argv[1:] if argv is None else argv
-    # SIGTERM unwinds the stack as Ctrl-C does, so that nothing half-made stays behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    _plug_closed_streams()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # They unwind the stack as Ctrl-C does, so that nothing half-made stays behind; nohup's choice is left.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
-        args = _parser(argv).parse_args(argv)
+        args = _parse(argv)
         args.run(args)
         sys.stdout.flush()
     except UserError as error:
         print(f"fairseq-bbpe: error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough. Python flushes stdout once more at exit: let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader, such as `head`, has seen enough.
+        _finish_stdout()
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        _finish_stdout()
+        name, problem = error.filename or "input or output", error.strerror or error
+        print(
+            f"fairseq-bbpe: error: {name}: {problem}: check that it is open, yours, and has space left", file=sys.stderr
+        )
+        return 2
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return 0
 
 
+def _plug_closed_streams() -> None:
+    """Let a stream that the shell closed (`<&-`) fail only when used, and keep its number from other files."""
+    if sys.stdin is None:
+        sys.stdin = open(os.open(os.devnull, os.O_WRONLY))  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+
+
+def _finish_stdout() -> None:
+    """Write what is left; if that fails, let it go nowhere, for Python tries once more at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = _parser(argv)
+    args, unknown = parser.parse_known_args(argv)
+    if unknown or "run" not in args:
+        # The subcommand shows its own usage.
+        refuse = getattr(args, "refuse", parser.error)
+        refuse(f"unrecognized arguments: {' '.join(unknown or argv[:1])}")
+    return args
+
+
 def _parser(argv: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fairseq-bbpe", description="Byte-level subwords for fairseq.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}", help="print the version")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         if name in argv[:1]:
@@ -62,7 +102,7 @@ def _parser(argv: list[str]) -> argparse.ArgumentParser:
                 allow_abbrev=False,
             )
             module.add_arguments(command)
-            command.set_defaults(run=module.run)
+            command.set_defaults(run=module.run, refuse=command.error)
         else:
             commands.add_parser(name, help=summary, add_help=False)
     return parser

@@ -5,6 +5,7 @@ and need not be valid UTF-8.
 """
 
 import argparse
+import os
 import sys
 from itertools import chain
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fairseq_bbpe.cli.arguments import add_workers, positive, require_text, require_writable
+from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.lines import read_lines
 from fairseq_bbpe.text.vocabulary import Vocabulary
 
@@ -47,6 +49,9 @@ def run(args: argparse.Namespace) -> None:
     """Learn, and write both files."""
     for path in args.input:
         require_text(path, "--input")
+    if os.path.basename(args.output) in ("", ".", ".."):
+        example = os.path.join(args.output, "bbpe")
+        raise UserError(f"--output {args.output}: names no file: give how the files' names begin, such as {example}")
     require_writable(Path(args.output).parent, f"--output {args.output}")
     # disable=None: a bar only where stderr is a terminal.
     lines = tqdm(chain.from_iterable(map(read_lines, args.input)), desc="reading", unit=" lines", disable=None)

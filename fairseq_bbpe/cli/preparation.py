@@ -31,9 +31,14 @@ class Corpus:
         """Check all files; raises `UserError` where one is missing or empty, or a pair has unequal line counts."""
         prefixes = {"train": train}
         for name, option in (("valid", valid), ("test", test)):
-            for number, prefix in enumerate(option.split(",") if option else ()):
+            for number, prefix in enumerate([] if option is None else option.split(",")):
                 prefixes[f"{name}{number or ''}"] = prefix
+        for name, prefix in prefixes.items():
+            if not prefix:
+                raise UserError(f"{_flag(name)} holds an empty prefix: give PREFIX[,PREFIX], or leave the flag out")
         corpus = cls(source, target, prefixes)
+        if "," in train and not corpus.files("train")[source].exists():
+            raise UserError(f"--trainpref {train}: give one prefix, of files that hold all training text")
         if source == target:
             raise UserError(f"--source-lang and --target-lang are both {source}: give two file suffixes")
         for name in prefixes:
@@ -47,12 +52,17 @@ class Corpus:
     def _check_pair(self, name: str) -> None:
         source, target = self.files(name).values()
         for path in (source, target):
-            require_text(path, f"--{name.rstrip('0123456789')}pref")
+            require_text(path, _flag(name))
         counts = _count_lines(source), _count_lines(target)
         if counts[0] != counts[1]:
             raise UserError(
                 f"{source} has {counts[0]} lines, {target} has {counts[1]}: give files whose lines translate each other"
             )
+
+
+def _flag(name: str) -> str:
+    """The flag that gives the split `name`, such as test1."""
+    return f"--{name.rstrip('0123456789')}pref"
 
 
 def _count_lines(path: Path) -> int:
@@ -84,6 +94,8 @@ class VocabularyChoice:
         sized = kind in ("bbpe", "bpe") and size.isdecimal()
         if not sized and spec not in ("byte", "char"):
             raise UserError(f"--vocab {spec}: give byte, bbpe:N, char or bpe:N, such as bbpe:4096")
+        if len(size) > 18:
+            raise UserError(f"--vocab {spec}: no text supports so many pieces: give less, such as {kind}:4096")
         if kind == "bbpe" and int(size) < 256:
             raise UserError(f"--vocab {spec}: a byte-level vocabulary holds all 256 bytes, so give bbpe:256 or more")
         return cls(kind, int(size) if sized else None)
@@ -177,6 +189,8 @@ def _binarise(corpus: Corpus, folder: Path, workers: int) -> None:
 
 
 def _check_destination(destination: Path, overwrite: bool) -> None:
+    if not destination.name:
+        raise UserError(f"--destdir {destination}: is the root of all files: give a folder inside")
     nearest = next(folder for folder in destination.parents if folder.exists())
     require_writable(nearest, f"--destdir {destination}")
     if not destination.exists() or (destination.is_dir() and not any(destination.iterdir())):
@@ -201,7 +215,10 @@ def _becoming(destination: Path) -> Iterator[Path]:
         folder.rename(destination)
         shutil.rmtree(replaced, ignore_errors=True)
     except BaseException:
+        if replaced.exists() and not destination.exists():
+            replaced.rename(destination)
         shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
         for parent in missing:
             with suppress(OSError):
                 parent.rmdir()

@@ -33,12 +33,16 @@ def train(sentences: Iterable[str], size: int, *, own_pieces: int, workers: int,
     }
     try:
         _train_interruptibly(sentences, options)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
+        if re.search(r"!sentences_.empty|all_chars_count", str(error)):
+            raise UserError("the training text holds no characters but white space: give more text") from None
         raise UserError(f"vocabulary size {size}: {_remedy(str(error), own_pieces)}") from None
     return model.getvalue()
 
 
 def _remedy(message: str, own_pieces: int) -> str:
+    if re.search(r'cannot parse "\d+" as int', message):
+        return "no text supports so many pieces: give less, such as 4096"
     if largest := re.search(r"set it to a value <= (\d+)", message):
         return f"this text supports at most {int(largest[1]) - own_pieces}: give that or less, or more text"
     if smallest := re.search(r"smaller than required_chars. \d+ vs (\d+)", message):
@@ -61,7 +65,7 @@ def _train_interruptibly(sentences: Iterable[str], options: dict) -> None:
     def run():
         try:
             sentencepiece.SentencePieceTrainer.train(sentence_iterator=stretches(), **options)
-        except RuntimeError as error:
+        except Exception as error:  # the waiting thread raises it again
             failures.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
