@@ -62,7 +62,10 @@ def _edit_metadata(root: Path) -> None:
 
 
 def _build_upstream(scratch: Path) -> Path:
-    """The official wheel, built by pip from the source distribution with the pinned sha256."""
+    """The official wheel, built by pip from the source distribution with the pinned sha256.
+
+    In isolation, that is: with torch in sight it would also compile a file that the source distribution lacks.
+    """
     requirement = scratch / "requirement.txt"
     requirement.write_text(f"fairseq=={UPSTREAM} --hash=sha256:{SHA256}\n", encoding="utf-8")
     out = scratch / "upstream"
@@ -74,6 +77,7 @@ def _build_upstream(scratch: Path) -> Path:
 
 
 def _run(module: str, *arguments: str) -> None:
-    # The build must not see a torch: with one it would also compile a file that the source distribution lacks.
-    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    # The pip that called this backend names it in the environment; the pip called here must not take it for fairseq's.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("_PYPROJECT_", "PEP517_"))}
+    environment = {**inherited, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     subprocess.run([sys.executable, "-m", module, *arguments], check=True, env=environment)
