@@ -74,6 +74,10 @@ if [[ ! -e "$out/trained" ]]; then
   # A stage's middle line: the first ones carry the start, and compilation.
   speed=$(sed -n 's/.*"wps": "\([0-9.]*\)", "ups".*"num_updates".*/\1/p' "$log" | sort -n |
     awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }')
+  if [[ -z "$speed" ]]; then
+    echo "error: --stage-minutes $stage_minutes: the stage ended before $log had a line of its speed; give more" >&2
+    exit 1
+  fi
   bytes=$(awk "BEGIN { printf \"%d\", $done_updates * $(logged train_wpb) }")
   share=$(awk "BEGIN { printf \"%.3f\", $speed * $flops / ($peak * 1e12) }")
   printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$stage" "$done_updates" "$until_minutes" "$bytes" "$speed" "$share" \
