@@ -1,6 +1,7 @@
 """A small real corpus, its data-bin and short trainings, made once by the project's own commands."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,12 @@ ADAM = [*("--optimizer", "adam", "--lr", "0.005", "--max-tokens", "600")]
 def environment(threads: int = 1) -> dict[str, str]:
     """One thread, unless asked: sums then come out the same in every run. Threads that wait do not spin."""
     return {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
+
+
+def interruptible() -> None:
+    """For `preexec_fn`: what runs in the background, or under nohup, may have been told to ignore these."""
+    for ignored in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_DFL)
 
 
 def run(*command, cwd=ROOT, stdin="", status=0, threads=1) -> subprocess.CompletedProcess:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import interruptible
 
 from fairseq_bbpe import __version__
 from fairseq_bbpe.cli import COMMANDS
@@ -231,7 +232,8 @@ def test_interrupted_learning_is_quiet_and_leaves_nothing(kill, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "text").write_bytes(os.urandom(3_000_000))  # many seconds of learning
     arguments = ["learn", "--input", "text", "--vocab-size", "9000", "--output", "out/v", "--verbose"]
-    with subprocess.Popen([*COMMAND, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, env=_environment()) as process:
+    options = {"cwd": tmp_path, "stderr": subprocess.PIPE, "env": _environment(), "preexec_fn": interruptible}
+    with subprocess.Popen([*COMMAND, *arguments], **options) as process:
         while b"size=" not in process.stderr.readline():  # sentencepiece's log of its first merges
             assert process.poll() is None
         process.send_signal(kill)

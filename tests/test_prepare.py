@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import interruptible
 
 from fairseq_bbpe.cli.preparation import _becoming
 from fairseq_bbpe.text.characters import characters_of
@@ -239,9 +240,8 @@ def test_interrupted_replacement_leaves_the_old_or_the_new(tmp_path, monkeypatch
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_preparation_leaves_nothing(corpus, tmp_path, kill):
     command = [*COMMAND, "--source-lang", "ja", "--target-lang", "en.txt", "--trainpref", "train", "--vocab", "byte"]
-    with subprocess.Popen(
-        [*command, "--destdir", str(tmp_path / "new/bin")], cwd=corpus, stderr=subprocess.PIPE, env=ENVIRONMENT
-    ) as process:
+    options = {"cwd": corpus, "stderr": subprocess.PIPE, "env": ENVIRONMENT, "preexec_fn": interruptible}
+    with subprocess.Popen([*command, "--destdir", str(tmp_path / "new/bin")], **options) as process:
         while b"fairseq-preprocess" not in process.stderr.readline():
             assert process.poll() is None
         time.sleep(0.3)
