@@ -40,7 +40,9 @@ def test_a_sentence_is_the_same_in_any_batch(layer, left):
     ("layer", "reach"), [(DepthwiseConv(DIM), 2), (DepthwiseConv(DIM, 3, layers=2), 2), (BiGRU(DIM), 99)]
 )
 def test_a_position_sees_exactly_its_context(layer, reach):
-    x = torch.randn(1, 12, DIM, requires_grad=True)
+    for parameter in layer.parameters():
+        parameter.data.abs_()  # and inputs above zero: no ReLU between layers may hide what is seen
+    x = torch.rand(1, 12, DIM, requires_grad=True)
     layer(x, _no_padding(x))[0, 5].sum().backward()
     seen = x.grad[0].abs().sum(dim=1).nonzero().flatten().tolist()
     assert seen == [column for column in range(12) if abs(column - 5) <= reach]
