@@ -127,6 +127,20 @@ def test_baselines_over_characters(corpus, tmp_path, spec):
         assert text == expected
 
 
+@pytest.mark.parametrize("kind", ["bbpe", "bpe"])
+def test_at_most_learns_the_largest_vocabulary_that_the_text_supports(corpus, tmp_path, kind):
+    made = prepare(corpus, "--vocab", f"{kind}:50000", "--at-most", "--destdir", tmp_path / "bin", pairs=["train"])
+    size = int(re.search(r"wrote .*: (\d+) pieces$", made.stderr)[1])
+    largest = (tmp_path / "bin/dict.ja.txt").read_bytes()
+    assert largest.count(b"\n") == size
+    refused = prepare(corpus, "--vocab", f"{kind}:{size + 1}", "--destdir", tmp_path / "more", status=2)
+    assert f"size {size + 1}: this text supports at most {size}: " in refused.stderr
+    # A size that the text supports is what it was, and the largest has all of its pieces.
+    fewer = ["--vocab", f"{kind}:{size - 1}", "--at-most", "--destdir", tmp_path / "fewer"]
+    assert f": {size - 1} pieces" in prepare(corpus, *fewer, pairs=["train"]).stderr
+    assert set((tmp_path / "fewer/dict.ja.txt").read_bytes().split(b"\n")) < set(largest.split(b"\n"))
+
+
 def test_printed_commands_run(corpus, prepared):
     """As printed, but for the length of the training and of what an untrained model writes."""
     script = (corpus / "bbpe.sh").read_text(encoding="utf-8")
@@ -158,6 +172,8 @@ def test_printed_commands_run(corpus, prepared):
         ("", ["--vocab", "bbpe:50000"], r"size 50000: this text supports at most \d+"),
         ("", ["--vocab", "bpe:50000"], r"size 50000: this text supports at most \d+"),
         ("", ["--vocab", "bpe:3"], r"size 3: this text has more characters: give \d+ or more"),
+        ("", ["--model", "train.ja", "--at-most"], "--at-most: --model train.ja is taken as it is: give --vocab"),
+        ("", ["--vocab", "bpe:3", "--at-most"], r"size 3: this text has more characters: give \d+ or more"),
         ("", ["--model", "train.ja"], "train.ja: not a sentencepiece model"),
         ("", ["--vocab", f"bpe:{2**31}"], f"size {2**31}: no text supports so many"),
         ("", ["--vocab", f"bpe:{'9' * 5000}"], "no text supports so many"),

@@ -4,9 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from fairseq_bbpe.cli.arguments import require_text, require_writable
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.characters import CharacterVocabulary
+from fairseq_bbpe.text.learning import TooManyPieces
 from fairseq_bbpe.text.lines import BLOCK, map_lines, read_lines
 from fairseq_bbpe.text.vocabulary import Vocabulary
 
@@ -116,17 +117,39 @@ class VocabularyChoice:
         """The file in DESTDIR that keeps the model."""
         return "bbpe.model" if self.byte_level else "sentencepiece.bpe.model"
 
-    def vocabulary(self, lines: Iterator[bytes], workers: int) -> Vocabulary | CharacterVocabulary:
-        """Learn it from `lines`, or load it."""
+    def vocabulary(
+        self, lines: Callable[[], Iterable[bytes]], workers: int, *, at_most: bool = False
+    ) -> Vocabulary | CharacterVocabulary:
+        """Learn it from `lines()`, or load it.
+
+        Raises `TooManyPieces` where they do not support its size, or with `at_most` learns as many as they do: that
+        takes a second pass, for sentencepiece says how many at the end of the first.
+        """
         if self.model:
             return Vocabulary.load(self.model)
-        if self.byte_level:
-            return Vocabulary.learn(lines, self.size or 256, workers=workers)
-        return CharacterVocabulary.learn(lines, self.size, workers=workers)
+        try:
+            if self.byte_level:
+                return Vocabulary.learn(lines(), self.size or 256, workers=workers)
+            return CharacterVocabulary.learn(lines(), self.size, workers=workers)
+        except TooManyPieces as error:
+            if not at_most:
+                raise
+            return replace(self, size=error.largest).vocabulary(lines, workers)
 
 
-def prepare(corpus: Corpus, choice: VocabularyChoice, destination: Path, *, overwrite: bool, workers: int) -> None:
-    """Make the data-bin `destination`; raises `UserError` before anything is written, and leaves nothing half-made."""
+def prepare(
+    corpus: Corpus,
+    choice: VocabularyChoice,
+    destination: Path,
+    *,
+    overwrite: bool,
+    workers: int,
+    at_most: bool = False,
+) -> None:
+    """Make the data-bin `destination`; raises `UserError` before anything is written, and leaves nothing half-made.
+
+    With `at_most`, a vocabulary that the training text does not support becomes the largest that it does.
+    """
     if ":" in str(destination):
         raise UserError(f"--destdir {destination}: fairseq would split this path at ':': give one without")
     destination = destination.resolve()
@@ -135,7 +158,8 @@ def prepare(corpus: Corpus, choice: VocabularyChoice, destination: Path, *, over
         raise UserError("fairseq is not installed in this Python: 'bash scripts/setup.sh' installs it")
     with _becoming(destination) as folder:
         _tell(f"vocabulary {choice.model or choice.kind}")
-        vocabulary = choice.vocabulary(chain.from_iterable(map(read_lines, corpus.files("train").values())), workers)
+        training = corpus.files("train").values()
+        vocabulary = choice.vocabulary(lambda: chain.from_iterable(map(read_lines, training)), workers, at_most=at_most)
         (folder / choice.model_name).write_bytes(vocabulary.model)
 
         pieces = folder / "pieces"

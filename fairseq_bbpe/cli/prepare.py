@@ -14,6 +14,7 @@ from pathlib import Path
 from fairseq_bbpe.cli.arguments import add_workers
 from fairseq_bbpe.cli.preparation import Corpus, VocabularyChoice, prepare
 from fairseq_bbpe.cli.recipe import next_commands
+from fairseq_bbpe.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     vocabulary.add_argument(
         "--model", metavar="PATH", help="byte-level vocabulary to use as it is, learned elsewhere: to transfer a model"
     )
+    parser.add_argument(
+        "--at-most", action="store_true", help="where the text supports fewer than N pieces, learn as many as it does"
+    )
     parser.add_argument("--destdir", required=True, metavar="DESTDIR", help="folder to make")
     parser.add_argument("--overwrite", action="store_true", help="replace a DESTDIR that 'prepare' made before")
     add_workers(parser)
@@ -35,7 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Prepare, and print what to run next."""
+    if args.at_most and args.model:
+        raise UserError(f"--at-most: --model {args.model} is taken as it is: give --vocab SPEC, or leave --at-most out")
     corpus = Corpus.of_prefixes(args.source_lang, args.target_lang, args.trainpref, args.validpref, args.testpref)
     choice = VocabularyChoice.parse(args.vocab) if args.vocab else VocabularyChoice.existing(args.model)
-    prepare(corpus, choice, Path(args.destdir), overwrite=args.overwrite, workers=args.workers)
-    print(next_commands(corpus, choice, Path(args.destdir)))
+    destination = Path(args.destdir)
+    prepare(corpus, choice, destination, overwrite=args.overwrite, workers=args.workers, at_most=args.at_most)
+    print(next_commands(corpus, choice, destination))

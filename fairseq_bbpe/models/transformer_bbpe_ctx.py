@@ -4,6 +4,7 @@ The presets are the rows of Table 2; dropouts are those of "Models and Learning"
 paper's models without a plus sign, `gru` (the default) those with one.
 """
 
+import logging
 from argparse import ArgumentParser, Namespace
 
 from fairseq.distributed import fsdp_wrap
@@ -17,7 +18,10 @@ from torch import nn
 
 from fairseq_bbpe.bpe import BBPE
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.models.trainable import freeze_all_but, parse_parts
 from fairseq_bbpe.modules.contextualizer import BiGRU, DepthwiseConv
+
+logger = logging.getLogger(__name__)
 
 CONTEXTS = ("none", "conv", "gru")
 
@@ -88,6 +92,7 @@ class TransformerBBPE(TransformerModel):
     """A Transformer whose source embeddings are contextualised by nothing, a depth-wise convolution or a Bi-GRU."""
 
     registered_as = "transformer_bbpe_ctx"
+    what_trains = None  # to be told
 
     @classmethod
     def hub_models(cls):
@@ -116,6 +121,12 @@ class TransformerBBPE(TransformerModel):
             metavar="N",
             help="layers that contextualise, one on another; default: 1",
         )
+        parser.add_argument(
+            "--trainable",
+            metavar="PARTS",
+            help="what trains, out of embed (embeddings and output projection), encoder and decoder (all else of "
+            "each), with commas between; what is not named keeps every bit of it; default: all",
+        )
 
     @classmethod
     def build_model(cls, args, task):
@@ -123,9 +134,18 @@ class TransformerBBPE(TransformerModel):
         if isinstance(args, DictConfig):
             args = _namespace(args, cls)
         transformer_bbpe_ctx(args)
+        parts = parse_parts(args.trainable)
         model = super().build_model(args, task)
+        model.what_trains = freeze_all_but(parts, model)
         _check_bpe_when_built(task)
         return model
+
+    def train(self, mode=True):
+        """As torch's; says once what trains, here since a model that only translates is never set to train."""
+        if mode and self.what_trains:
+            logger.info(self.what_trains)
+            self.what_trains = None
+        return super().train(mode)
 
     @classmethod
     def build_encoder(cls, cfg, src_dict, embed_tokens):
@@ -181,6 +201,7 @@ def transformer_bbpe_ctx(args):
     args.embed_context = getattr(args, "embed_context", "gru")
     args.embed_context_kernel = getattr(args, "embed_context_kernel", 5)
     args.embed_context_layers = getattr(args, "embed_context_layers", 1)
+    args.trainable = getattr(args, "trainable", "all")
     args.attention_dropout = getattr(args, "attention_dropout", 0.1)
     args.activation_dropout = getattr(args, "activation_dropout", 0.1)
     base_architecture(args)

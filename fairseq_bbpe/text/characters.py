@@ -40,7 +40,8 @@ class CharacterVocabulary:
     def learn(cls, lines: Iterable[bytes], size: int | None, *, workers: int = 1) -> "CharacterVocabulary":
         """Learn BPE of `size` pieces, or (None) a vocabulary of all the characters in `lines`.
 
-        Raises `UserError` where the text does not support `size` pieces.
+        Raises `UserError` where `size` is below the number of characters, `learning.TooManyPieces` where the text does
+        not support it.
 
         >>> CharacterVocabulary.learn([b"abba"], None).encode_lines([b"ab  ba"])
         ['▁ a b ▁ b a']

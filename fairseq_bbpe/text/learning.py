@@ -16,10 +16,20 @@ from fairseq_bbpe.errors import UserError
 _STRETCH = 32768
 
 
+class TooManyPieces(UserError):
+    """The text does not support so many pieces: `largest` is the size that it does, for the same kind of vocabulary."""
+
+    def __init__(self, size: int, largest: int):
+        super().__init__(
+            f"vocabulary size {size}: this text supports at most {largest}: give that or less, or more text"
+        )
+        self.largest = largest
+
+
 def train(sentences: Iterable[str], size: int, *, own_pieces: int, workers: int, verbose: bool, **options) -> bytes:
     """Train a sentencepiece model of `size` pieces besides sentencepiece's `own_pieces`, and return it serialised.
 
-    Raises `UserError` where the text does not support so many.
+    Raises `TooManyPieces` where the text does not support so many, `UserError` where it holds more characters, or none.
     """
     model = io.BytesIO()
     options |= {
@@ -36,6 +46,8 @@ def train(sentences: Iterable[str], size: int, *, own_pieces: int, workers: int,
     except (RuntimeError, ValueError) as error:
         if re.search(r"!sentences_.empty|all_chars_count", str(error)):
             raise UserError("the training text holds no characters but white space: give more text") from None
+        if largest := re.search(r"set it to a value <= (\d+)", str(error)):
+            raise TooManyPieces(size, int(largest[1]) - own_pieces) from None
         raise UserError(f"vocabulary size {size}: {_remedy(str(error), own_pieces)}") from None
     return model.getvalue()
 
@@ -43,8 +55,6 @@ def train(sentences: Iterable[str], size: int, *, own_pieces: int, workers: int,
 def _remedy(message: str, own_pieces: int) -> str:
     if re.search(r'cannot parse "\d+" as int', message):
         return "no text supports so many pieces: give less, such as 4096"
-    if largest := re.search(r"set it to a value <= (\d+)", message):
-        return f"this text supports at most {int(largest[1]) - own_pieces}: give that or less, or more text"
     if smallest := re.search(r"smaller than required_chars. \d+ vs (\d+)", message):
         return f"this text has more characters: give {int(smallest[1]) - own_pieces} or more"
     return f"sentencepiece could not learn it: {message}"

@@ -71,7 +71,7 @@ class Vocabulary:
     ) -> "Vocabulary":
         """Learn `size` - 256 merges from `lines`, or from `sample` of them drawn evenly (0: all); deterministic.
 
-        Raises `UserError` where `size` is below 256 or above what the text supports.
+        Raises `UserError` where `size` is below 256, `learning.TooManyPieces` where the text does not support it.
 
         >>> vocabulary = Vocabulary.learn([b"banana bandana"] * 9, size=258)
         >>> vocabulary.encode("banana"), vocabulary.pieces[:2]
