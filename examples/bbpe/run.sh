@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Prepares, trains, generates and scores systems of systems.tsv, and makes the paper's table; `--help` says more.
+# The scripts of the tables source it with --table.
+set -euo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+source "$here/../workspace.sh"
+
+usage() {
+  cat <<HELP
+usage: bash $script [OPTION ...] $([[ "$script" == run.sh ]] && echo 'SYSTEM ... | --table NAME' || echo '[SYSTEM ...]')
+
+Trains the systems of a table of the paper, or those named, one after the other, translates their test sets and scores
+the recovered text against the raw references. Ends with the paper's figures, ours and the differences, as Markdown, and
+leaves them as TSV beside it. What is done is skipped; a training that was stopped goes on where it last saved.
+Systems: $(systems_of_table)
+
+$(shared_help)
+                 (default: $output)
+  --updates N    updates of each training (default: 120 at the tiny scale, 100000 at base, 300000 at big; Si-En 20000)
+  --minutes M    minutes of each training instead of its updates; more than before goes on where the last run ended
+  --gpus N       GPUs to train on, in bf16; 0 is the CPU (default: 0 at the tiny scale, all there are at base and big)
+  --max-tokens N target tokens a GPU takes at once (default: 4096, tiny 2048); base and big collect as many
+                 batches as make the paper's 32768 for each update
+  --seed N       (default: 1)
+  --systems FILE table of systems and of the paper's figures (default: $systems)
+HELP
+}
+
+systems="$here/systems.tsv"
+output="$root/runs/bbpe"
+table="" updates="" minutes="" gpus="" max_tokens="" seed=1 names=()
+systems_of_table() { # all, without --table
+  awk -F '\t' -v table="$table" 'NR > 1 && (table == "" || ("," $2 ",") ~ ("," table ",")) { print $1 }' "$systems" |
+    paste -s -d ' '
+}
+number() { [[ "$2" =~ ^[0-9]+$ ]] || die "$1 ${2:-(nothing)}: give a whole number"; echo "$2"; }
+while (($#)); do
+  case "$1" in
+    -h | --help) usage; exit 0 ;;
+    --table) table="${2:?"$script: --table needs a name"}"; shift ;;
+    --systems) systems="${2:?"$script: --systems needs a file"}"; shift ;;
+    --updates) updates="$(number "$1" "${2:-}")"; shift ;;
+    --minutes) minutes="$(number "$1" "${2:-}")"; shift ;;
+    --gpus) gpus="$(number "$1" "${2:-}")"; shift ;;
+    --max-tokens) max_tokens="$(number "$1" "${2:-}")"; shift ;;
+    --seed) seed="$(number "$1" "${2:-}")"; shift ;;
+    -*) shared_argument "$1" "${2:-}" || die "unknown argument '$1'; see --help"; shift ;;
+    *) names+=("$1") ;;
+  esac
+  shift
+done
+
+# Sets the variables that are called as the columns of systems.tsv.
+find_system() { # name
+  local line
+  line="$(awk -F '\t' -v name="$1" 'NR > 1 && $1 == name' "$systems")"
+  [[ -n "$line" ]] || die "$1: no such system; choose from $(systems_of_table)"
+  IFS=$'\t' read -r system tables _ corpus vocabulary context arch pretrained trainable base_flags _ _ <<< "$line"
+}
+
+# --- Everything that can be wrong, before any work ---
+
+[[ -r "$systems" ]] || die "--systems $systems: no such file"
+if [[ -n "$table" && -z "${names[*]}" ]]; then
+  read -ra names <<< "$(systems_of_table)"
+  [[ -n "${names[*]}" ]] || die "--table $table: no system of $systems is of it"
+fi
+[[ -n "${names[*]}" ]] || die "nothing to do: give systems, or --table; see --help"
+case "$scale" in
+  tiny) default_updates=120 max_tokens="${max_tokens:-2048}" gpus="${gpus:-0}" ;;
+  base) default_updates=100000 max_tokens="${max_tokens:-4096}" ;;
+  big) default_updates=300000 max_tokens="${max_tokens:-4096}" ;;
+esac
+enter_workspace
+if [[ "$gpus" != 0 ]]; then
+  found="$(python -c 'import torch; print(torch.cuda.device_count())')"
+  ((found)) || die "--scale $scale, --gpus ${gpus:-not given}: no GPU here; --gpus 0 trains on the CPU, however long it takes"
+  ((found >= ${gpus:=$found})) || die "--gpus $gpus: only $found here"
+fi
+declare -A folders
+for name in "${names[@]}"; do
+  find_system "$name"
+  for needed in "$corpus" "${vocabulary%/*}" "${pretrained%/*}"; do
+    [[ -z "${source_of[$needed]:-}" || -n "${folders[$needed]:-}" ]] || { find_corpus "$needed"; folders[$needed]="$folder"; }
+  done
+done
+
+device="CPU, $OMP_NUM_THREADS threads" hardware=(--cpu) batches=1
+if [[ "$gpus" != 0 ]]; then
+  device="$gpus x $(python -c 'import torch; print(torch.cuda.get_device_name())'), bf16"
+  hardware=(--bf16 --distributed-world-size "$gpus")
+fi
+[[ "$scale" == tiny ]] || batches=$(((32768 + max_tokens * (gpus + !gpus) - 1) / (max_tokens * (gpus + !gpus))))
+commit="$(git -C "$root" describe --always --dirty 2> /dev/null || echo unknown)"
+plugin=(--user-dir "$root/fairseq_bbpe")
+
+source "$here/system.sh"
+finished=()
+for name in "${names[@]}"; do
+  run_system "$name"
+done
+
+say "The table"
+mkdir -p "$output/tables"
+tsv="$output/tables/${table:-systems}.tsv" markdown="$output/tables/${table:-systems}.md"
+languages=() # of Table 7, not of what is transferred to one language
+[[ ! -e "${folders[x-en]:-}/train.lang" || "$corpus" != x-en ]] || languages=(--languages "${folders[x-en]}/train.lang")
+python "$here/table.py" collect --systems "$systems" --output "$output" "${languages[@]}" "${names[@]}" > "$tsv.part"
+mv "$tsv.part" "$tsv"
+python "$here/table.py" show "$tsv" > "$markdown.part"
+mv "$markdown.part" "$markdown"
+cat "$markdown"
+say "This table is $markdown; its figures are $tsv"

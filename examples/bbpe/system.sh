@@ -1,0 +1,186 @@
+# Sourced by run.sh: from a line of systems.tsv to its results.
+# shellcheck shell=bash disable=SC2154
+
+# All test sets of a corpus in one, so that a system translates them at once: test.LANG, and test.group, which holds the
+# language of each line where the corpus has many, and its test set elsewhere.
+collect_tests() { # corpus; sets `tests`
+  local source="${source_of[$1]}" target="${target_of[$1]}" from="${folders[$1]}" split part
+  tests="$output/tests/$1"
+  [[ ! -d "$tests" ]] || return 0
+  part="$output/tests/.$1.part"
+  rm -rf "$part"
+  mkdir -p "$part"
+  for split in $(splits_of "$from" "$source"); do
+    [[ "$split" == test* ]] || continue
+    for side in "$source" "$target"; do
+      awk 1 "$from/$split.$side" >> "$part/test.$side" # with a newline at the end of each file
+    done
+    if [[ -e "$from/$split.lang" ]]; then
+      awk 1 "$from/$split.lang" >> "$part/test.group"
+    else
+      yes "$split" | head -n "$(count_lines "$from/$split.$source")" >> "$part/test.group" || true
+    fi
+  done
+  mv "$part" "$tests"
+}
+
+# Sets `databin` to the corpus in fairseq's format under a vocabulary, its own or (NAME/bbpe:N) another corpus's.
+prepare_corpus() { # corpus, vocabulary
+  local of="$2" vocabulary=(--vocab "$2" --at-most)
+  if [[ "$2" == */* ]]; then
+    prepare_corpus "${2%/*}" "${2#*/}"
+    vocabulary=(--model "$databin/bbpe.model")
+  fi
+  of="${of//\//.}"
+  databin="$output/data-bin/$1.${of/:/-}"
+  [[ ! -d "$databin" ]] || return 0
+  say "$1 under the vocabulary $2"
+  collect_tests "$1"
+  mkdir -p "$output/data-bin"
+  fairseq-bbpe prepare --source-lang "${source_of[$1]}" --target-lang "${target_of[$1]}" "${vocabulary[@]}" \
+    --trainpref "${folders[$1]}/train" --validpref "${folders[$1]}/valid" --testpref "$tests/test" \
+    --destdir "$databin" --workers "$(nproc)" > "$databin.log"
+}
+
+# What distinguishes a system's model and its training, beside the corpus: sets `flags` and `task`.
+model_flags() {
+  task=translation
+  case "$arch" in
+    transformer | flores)
+      # Bytes and characters make sentences longer than fairseq's 1024; none is left out of training but those longer
+      # than a batch.
+      flags=(--share-all-embeddings --embed-context "$context" --max-source-positions 4096 --max-target-positions 4096)
+      case "$scale:$arch" in
+        tiny:*)
+          flags+=(--arch transformer_bbpe_ctx_tiny --lr 0.003 --warmup-updates 60
+            --encoder-embed-dim 128 --decoder-embed-dim 128 --encoder-ffn-embed-dim 512 --decoder-ffn-embed-dim 512)
+          ;;
+        *:flores) flags+=(--arch transformer_bbpe_ctx_flores --lr 0.0007 --warmup-updates 4000) ;;
+        base:*) flags+=(--arch transformer_bbpe_ctx --lr 0.0007 --warmup-updates 4000) ;;
+        big:*) flags+=(--arch transformer_bbpe_ctx_big --lr 0.0005 --warmup-updates 4000) ;;
+      esac
+      ;;
+    bytenet | bytenet_v2)
+      flags=(--arch "$arch" --lr 0.003 --warmup-updates 1000)
+      [[ "$scale" != tiny ]] || flags=(--arch bytenet_tiny --lr 0.003 --warmup-updates 60)
+      if [[ "$arch" == bytenet ]]; then
+        # The first version of its paper: Sub-Batch Normalisation, with batches and a search of its own, and n-grams.
+        task=translation_sub_batch
+        [[ "$scale" != tiny ]] || flags+=(--norm sub_batch --unfold zero)
+        flags+=(--source-ngrams "$databin/ngrams.${source_of[$corpus]}.pt"
+          --target-ngrams "$databin/ngrams.${target_of[$corpus]}.pt")
+        [[ -e "$databin/ngrams.${target_of[$corpus]}.pt" ]] ||
+          fairseq-bbpe ngrams "$databin" --output "$databin/ngrams" > "$databin.ngrams.log"
+      fi
+      ;;
+    *) die "$systems: $system has the arch $arch; give transformer, flores, bytenet or bytenet_v2" ;;
+  esac
+  [[ "$trainable" == - ]] || flags+=(--trainable "$trainable")
+  [[ "$scale" != base || "$base_flags" == - ]] || flags+=($base_flags)
+}
+
+# Trains a system until its budget is spent; a run with a larger budget goes on.
+train_system() { # its folder
+  local budget=(--max-update "${updates:-$default_updates}") command start=() save
+  [[ "$corpus" != si-en || "$scale" == tiny || -n "$updates" ]] || budget=(--max-update 20000)
+  [[ -z "$minutes" ]] || budget=(--stop-time-hours "$(awk "BEGIN { print $minutes / 60 }")" --max-update "${updates:-10000000}")
+  [[ "$pretrained" == - ]] || start=(--finetune-from-model "$output/systems/$pretrained/checkpoint_best.pt")
+  save=$((budget[-1] < 10000 ? (budget[-1] + 3) / 4 : 2500))
+  [[ "$scale" != tiny || -z "$minutes" ]] || save=200
+  command=(fairseq-train "$databin" --source-lang "${source_of[$corpus]}" --target-lang "${target_of[$corpus]}"
+    "${plugin[@]}" --task "$task" "${flags[@]}" "${start[@]}" "${hardware[@]}" --seed "$seed"
+    --optimizer adam --adam-betas '(0.9, 0.98)' --lr-scheduler inverse_sqrt --warmup-init-lr 1e-7
+    --criterion label_smoothed_cross_entropy --label-smoothing 0.1
+    --max-tokens "$max_tokens" --update-freq "$batches" --max-tokens-valid 8192 --skip-invalid-size-inputs-valid-test
+    --num-workers 0 --no-epoch-checkpoints
+    --save-dir "$1" --log-interval 20)
+  if [[ -e "$1/command" && "$(< "$1/command")" != "${command[*]}" ]]; then
+    die "$1 was trained with other options, or by another commit; remove that folder, or give another --output"
+  fi
+  [[ ! -e "$1/trained" || "$(< "$1/trained")" != "${budget[*]}" ]] || return 0
+  mkdir -p "$1"
+  echo "${command[*]}" > "$1/command"
+  say "Training $system; the log is $1/train.log"
+  "${command[@]}" "${budget[@]}" --save-interval-updates "$save" --keep-interval-updates 1 2> "$1/errors.log" |
+    tee -a "$1/train.log" |
+    while IFS= read -r line; do # not awk or sed, some of which wait for a full buffer
+      case "$line" in
+        *"| train_inner | "* | *"valid on "* | *"trainable: "*) line="${line#* | INFO | }"; echo "  ${line:0:110}" >&2 ;;
+      esac
+    done || { tail -n 3 "$1/errors.log" >&2; die "training $system failed; $1/errors.log says all"; }
+  echo "${budget[*]}" > "$1/trained"
+}
+
+# Translates a split with the best checkpoint by validation loss, and scores it into SPLIT.scores.
+translate() { # folder, split, checkpoint, references, groups...
+  local beam=5 decode=(--bpe bbpe --bbpe-model "$databin/bbpe.model") level=(--byte-level)
+  [[ "$corpus" != en-de ]] || beam=4
+  if [[ -e "$databin/sentencepiece.bpe.model" ]]; then
+    decode=(--bpe sentencepiece --sentencepiece-model "$databin/sentencepiece.bpe.model") level=()
+  fi
+  say "Translating $2 with $system"
+  fairseq-generate "$databin" --source-lang "${source_of[$corpus]}" --target-lang "${target_of[$corpus]}" \
+    "${plugin[@]}" --task "$task" --path "$3" --gen-subset "$2" --beam "$beam" --max-len-a 1.5 --max-len-b 30 \
+    --max-tokens 12000 "${hardware[@]:0:1}" "${decode[@]}" > "$1/$2.out.part" 2> "$1/$2.log" ||
+    { tail -n 3 "$1/$2.log" >&2; die "translating with $system failed; $1/$2.log says all"; }
+  mv "$1/$2.out.part" "$1/$2.out"
+  fairseq-bbpe score "$1/$2.out" --reference "$4" "${level[@]}" "${@:5}" > "$1/$2.scores.part"
+  mv "$1/$2.scores.part" "$1/$2.scores"
+}
+
+# The last figure that stands behind a name in a log of fairseq's.
+logged() { grep -a -o "$2" "$1" | tail -n 1 | grep -o '[0-9][0-9.,]*' | tail -n 1 | tr -d ,; }
+
+# What a reader needs to judge a system's scores, and to compute them again: KEY<tab>VALUE lines.
+write_facts() { # its folder
+  local log="$1/train.log" here_minutes="${minutes:+--minutes $minutes}" source="${source_of[$corpus]}"
+  [[ "$trainable" != none ]] || log="$output/systems/$pretrained/train.log"
+  {
+    printf '%s\t%s\n' \
+      data "${data:+$(cat "${folders[$corpus]}/train".{"$source","${target_of[$corpus]}"} | sha256sum | cut -c -12)}" \
+      pairs "$(count_lines "${folders[$corpus]}/train.$source")" \
+      pieces "$(count_lines "$databin/dict.$source.txt")" \
+      unknown "$(logged "$databin/preprocess.log" "pieces/test.$source: .* [0-9.]*% replaced")" \
+      parameters "$(logged "$log" 'shared model params: [0-9,]*')" \
+      trained "$(logged "$log" 'shared model params: .* (num. trained: [0-9,]*')" \
+      updates "$(logged "$log" 'num_updates [0-9]*')" \
+      minutes "$(awk "BEGIN { printf \"%.1f\", $(logged "$log" '| wall [0-9.]*') / 60 }")" \
+      train_tokens_s "$(logged "$log" '| wps [0-9.]*')" \
+      train_sentences_s "$(awk "BEGIN { printf \"%.1f\", $(logged "$log" '| ups [0-9.]*') * $(logged "$log" '| bsz [0-9.]*') }")" \
+      generate_tokens_s "$(logged "$1/test.log" '[0-9.]* tokens/s')" \
+      generate_sentences_s "$(logged "$1/test.log" '[0-9.]* sentences/s')" \
+      hardware "$device" seed "$seed" commit "$commit" \
+      command "OMP_NUM_THREADS=$OMP_NUM_THREADS bash examples/bbpe/run.sh${data:+ --data DATA} --scale $scale --gpus $gpus \
+${here_minutes:---updates ${updates:-$default_updates}} --max-tokens $max_tokens --seed $seed --systems \
+${systems#"$root/"} $system"
+    [[ "$trainable" != none ]] || printf '%s\t%s\n' trained 0 updates 0 minutes 0 train_tokens_s - train_sentences_s -
+  } > "$1/facts.tsv"
+}
+
+# Makes all that a system stands on, and then itself; `finished` names those that this run has been through.
+run_system() { # name
+  local run="$output/systems/$1" checkpoint
+  find_system "$1"
+  if [[ "$pretrained" != - && " ${finished[*]} " != *" $pretrained "* ]]; then
+    run_system "$pretrained"
+    find_system "$1"
+    run="$output/systems/$1"
+  fi
+  prepare_corpus "$corpus" "$vocabulary"
+  collect_tests "$corpus"
+  model_flags
+  mkdir -p "$run"
+  checkpoint="$run/checkpoint_best.pt"
+  if [[ "$trainable" == none ]]; then
+    checkpoint="$output/systems/$pretrained/checkpoint_best.pt"
+  else
+    train_system "$run"
+  fi
+  finished+=("$1")
+  [[ ! "$run/test.scores" -nt "$checkpoint" ]] || return 0
+  if [[ ",$tables," == *,figure4,* ]]; then
+    translate "$run" valid "$checkpoint" "$databin/raw/valid.${target_of[$corpus]}"
+  fi
+  translate "$run" test "$checkpoint" "$tests/test.${target_of[$corpus]}" --groups "$tests/test.group"
+  write_facts "$run"
+}

@@ -1,0 +1,110 @@
+"""BLEU and chrF of what `fairseq-generate` wrote, on recovered text against raw references, as a whole and by group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.text.alphabet import symbols_to_bytes
+
+WHOLE = "all"
+
+
+@dataclass(frozen=True)
+class Hypotheses:
+    """The best hypothesis of every sentence, in the order of the data: its text, and whether it had to be recovered."""
+
+    texts: list[str]
+    invalid: list[bool]
+
+
+class Score(NamedTuple):
+    """BLEU (13a, case-sensitive) and chrF of a group of sentences, 0 to 100; `invalid`: how many were recovered."""
+
+    group: str
+    sentences: int
+    bleu: float
+    chrf: float
+    invalid: int
+    bleu_signature: str
+    chrf_signature: str
+
+
+def read_hypotheses(path: str | Path) -> Hypotheses:
+    """Read the output of `fairseq-generate`, whose sentences come in the order of their lengths.
+
+    D- lines hold the text; H- lines the pieces, which spell bytes where the vocabulary is byte-level.
+
+    Raises:
+        UserError: no such file, or one without hypotheses, or with holes.
+    """
+    texts, invalid = {}, {}
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+            for line in lines:
+                kind, _, rest = line.partition("-")
+                number, _, rest = rest.rstrip("\n").partition("\t")
+                if kind not in "HD" or not number.isdecimal():
+                    continue  # what else it logs
+                hypothesis = rest.partition("\t")[2]  # after its log-probability
+                if kind == "H":
+                    invalid.setdefault(int(number), not _is_text(hypothesis))
+                else:
+                    texts.setdefault(int(number), hypothesis)  # the first of --nbest
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}: give what fairseq-generate wrote") from None
+    if not texts:
+        raise UserError(f"{path}: holds no D- line: give what fairseq-generate wrote")
+    if sorted(texts) != list(range(len(texts))) or texts.keys() != invalid.keys():
+        raise UserError(f"{path}: sentences are missing: let fairseq-generate end, and give all that it wrote")
+    return Hypotheses(*([found[number] for number in range(len(texts))] for found in (texts, invalid)))
+
+
+def _is_text(pieces: str) -> bool:
+    try:
+        symbols_to_bytes(pieces.replace(" ", "")).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def score(hypotheses: Hypotheses, references: Sequence[str], groups: Sequence[str] = ()) -> Iterator[Score]:
+    """Score all sentences, and then each group (such as a language or a test set) in order of appearance.
+
+    Raises:
+        UserError: unequal numbers of hypotheses, references and groups.
+
+    >>> hypotheses = Hypotheses(["one two three four five", "ten"], [False, True])
+    >>> [found[:5] for found in score(hypotheses, ["one two three four five", "11"], ["de", "fr"])][1:]
+    [('de', 1, 100.0, 100.0, 0), ('fr', 1, 0.0, 0.0, 1)]
+    """
+    for name, lines in (("references", references), ("groups", groups)):
+        if len(lines) != len(hypotheses.texts) and (lines or name == "references"):
+            raise UserError(f"{len(hypotheses.texts)} hypotheses, {len(lines)} {name}: give the files of the same data")
+    if WHOLE in groups:
+        raise UserError(f"a group is called {WHOLE!r}, as are all sentences together: give it another name")
+    members: dict[str, list[int]] = {WHOLE: list(range(len(references)))}
+    for number, group in enumerate(groups):
+        members.setdefault(group, []).append(number)
+    for group, numbers in members.items():
+        yield _score(group, hypotheses, references, numbers)
+
+
+def _score(group: str, hypotheses: Hypotheses, references: Sequence[str], numbers: list[int]) -> Score:
+    from sacrebleu.metrics import BLEU, CHRF
+
+    said = [hypotheses.texts[number] for number in numbers]
+    meant = [[references[number] for number in numbers]]
+    bleu, chrf = BLEU(), CHRF()
+    return Score(
+        group,
+        len(numbers),
+        round(bleu.corpus_score(said, meant).score, 2),
+        round(chrf.corpus_score(said, meant).score, 2),
+        sum(hypotheses.invalid[number] for number in numbers),
+        f"BLEU|{bleu.get_signature()}",
+        f"chrF2|{chrf.get_signature()}",
+    )

@@ -1,0 +1,36 @@
+"""Score what fairseq-generate wrote: BLEU and chrF of its text against raw references, all together and by group.
+
+Prints tab-separated values: the group (first `all`), its sentences, BLEU (13a, case-sensitive), chrF, how many
+hypotheses were not valid UTF-8 before byte recovery (`-` unless --byte-level), and sacreBLEU's signatures.
+"""
+
+import argparse
+
+from fairseq_bbpe.analysis.scores import Score, read_hypotheses, score
+from fairseq_bbpe.cli.arguments import require_text
+from fairseq_bbpe.text.lines import read_lines
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `score`."""
+    parser.add_argument("generated", metavar="FILE", help="what fairseq-generate wrote to stdout or --results-path")
+    parser.add_argument("--reference", required=True, metavar="PATH", help="raw references, a sentence a line")
+    parser.add_argument(
+        "--groups", metavar="PATH", help="the group of each sentence, such as its language, a line each"
+    )
+    parser.add_argument("--byte-level", action="store_true", help="pieces are of --vocab byte or bbpe:N")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print a line a group."""
+    require_text(args.reference, "--reference")
+    if args.groups:
+        require_text(args.groups, "--groups")
+    hypotheses = read_hypotheses(args.generated)
+    references, groups = (
+        [line.decode("utf-8", "replace") for line in read_lines(path)] if path else []
+        for path in (args.reference, args.groups)
+    )
+    print(*Score._fields, sep="\t")
+    for found in score(hypotheses, references, groups):
+        print(*(found if args.byte_level else found._replace(invalid="-")), sep="\t")
