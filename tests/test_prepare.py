@@ -18,6 +18,7 @@ from fairseq_bbpe.text.vocabulary import Vocabulary
 
 data_utils = pytest.importorskip("fairseq.data.data_utils", reason="needs fairseq")
 from fairseq.data import Dictionary  # noqa: E402
+from fairseq.data.encoders.byte_bpe import ByteBPE  # noqa: E402
 
 COMMAND = [sys.executable, "-m", "fairseq_bbpe.cli", "prepare"]
 ENVIRONMENT = {
@@ -127,6 +128,16 @@ def test_baselines_over_characters(corpus, tmp_path, spec):
         assert text == expected
 
 
+def test_fairseqs_own_recipe_is_what_fairseq_decodes(corpus, tmp_path):
+    printed = prepare(corpus, "--vocab", "fairseq:150", "--destdir", tmp_path / "bin").stdout
+    assert f"--bpe byte_bpe --sentencepiece-model-path {tmp_path / 'bin/byte_bpe.model'}" in printed
+    assert "--eval-bleu" not in printed  # fairseq has none for it
+    for language in ("ja", "en.txt"):
+        lines = (corpus / f"test.{language}").read_bytes().removesuffix(b"\n").split(b"\n")
+        text = [ByteBPE.decode(pieces).strip() for pieces in binarised(tmp_path / "bin", "test", language)]
+        assert text == [" ".join(re.split(r"\s+", line.decode("utf-8", "replace"))).strip() for line in lines]
+
+
 @pytest.mark.parametrize("kind", ["bbpe", "bpe"])
 def test_at_most_learns_the_largest_vocabulary_that_the_text_supports(corpus, tmp_path, kind):
     made = prepare(corpus, "--vocab", f"{kind}:50000", "--at-most", "--destdir", tmp_path / "bin", pairs=["train"])
@@ -165,7 +176,7 @@ def test_printed_commands_run(corpus, prepared):
 @pytest.mark.parametrize(
     ("change", "arguments", "problem"),
     [
-        ("", ["--vocab", "bbpe"], "--vocab bbpe: give byte, bbpe:N, char or bpe:N"),
+        ("", ["--vocab", "bbpe"], "--vocab bbpe: give byte, bbpe:N, char, bpe:N or fairseq:N"),
         ("", ["--vocab", "unigram:300"], "--vocab unigram:300: give byte"),
         ("", ["--vocab", "byte:256"], "--vocab byte:256: give byte"),
         ("", ["--vocab", "bbpe:255"], "--vocab bbpe:255: .* bbpe:256 or more"),

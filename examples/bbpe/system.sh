@@ -113,11 +113,13 @@ train_system() { # its folder
 
 # Translates a split with the best checkpoint by validation loss, and scores it into SPLIT.scores.
 translate() { # folder, split, checkpoint, references, groups...
-  local beam=5 decode=(--bpe bbpe --bbpe-model "$databin/bbpe.model") level=(--byte-level)
+  local beam=5 decode level=()
   [[ "$corpus" != en-de ]] || beam=4
-  if [[ -e "$databin/sentencepiece.bpe.model" ]]; then
-    decode=(--bpe sentencepiece --sentencepiece-model "$databin/sentencepiece.bpe.model") level=()
-  fi
+  case "$vocabulary" in
+    char | bpe:*) decode=(--bpe sentencepiece --sentencepiece-model "$databin/sentencepiece.bpe.model") ;;
+    fairseq:*) decode=(--bpe byte_bpe --sentencepiece-model-path "$databin/byte_bpe.model") ;;
+    *) decode=(--bpe bbpe --bbpe-model "$databin/bbpe.model") level=(--byte-level) ;;
+  esac
   say "Translating $2 with $system"
   fairseq-generate "$databin" --source-lang "${source_of[$corpus]}" --target-lang "${target_of[$corpus]}" \
     "${plugin[@]}" --task "$task" --path "$3" --gen-subset "$2" --beam "$beam" --max-len-a 1.5 --max-len-b 30 \

@@ -109,10 +109,7 @@ def show(args: argparse.Namespace) -> None:
     def beside_the_paper(row: dict[str, str]) -> str:
         return f"{row['paper']} / {row['bleu']} / {row['difference']}" if row["paper"] != "-" else row["bleu"]
 
-    print(
-        "BLEU: the paper's / ours / the difference, or ours alone where the paper has none. The paper's are of its own"
-    )
-    print("text: millions of pairs, and hours on several GPUs.\n")
+    print("BLEU: the paper's (on its own, larger text) / ours / the difference; ours alone where the paper has none\n")
     print(table(["", *sets], [line(system, beside_the_paper) for system in systems]))
     print("chrF\n")
     print(table(["", *sets], [line(system, lambda row: row["chrf"]) for system in systems]))

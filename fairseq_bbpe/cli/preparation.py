@@ -11,12 +11,15 @@ from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
+from fairseq_bbpe.analysis.fairseq_recipe import FairseqVocabulary
 from fairseq_bbpe.cli.arguments import require_text, require_writable
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.characters import CharacterVocabulary
 from fairseq_bbpe.text.learning import TooManyPieces
 from fairseq_bbpe.text.lines import BLOCK, map_lines, read_lines
 from fairseq_bbpe.text.vocabulary import Vocabulary
+
+AnyVocabulary = Vocabulary | CharacterVocabulary | FairseqVocabulary
 
 
 @dataclass(frozen=True)
@@ -86,15 +89,15 @@ class VocabularyChoice:
 
     @classmethod
     def parse(cls, spec: str) -> "VocabularyChoice":
-        """Read ``byte``, ``bbpe:N``, ``char`` or ``bpe:N``; raises `UserError` for anything else.
+        """Read ``byte``, ``bbpe:N``, ``char``, ``bpe:N`` or ``fairseq:N``; raises `UserError` for anything else.
 
         >>> VocabularyChoice.parse("bbpe:4096")
         VocabularyChoice(kind='bbpe', size=4096, model=None)
         """
         kind, _, size = spec.partition(":")
-        sized = kind in ("bbpe", "bpe") and size.isdecimal()
+        sized = kind in ("bbpe", "bpe", "fairseq") and size.isdecimal()
         if not sized and spec not in ("byte", "char"):
-            raise UserError(f"--vocab {spec}: give byte, bbpe:N, char or bpe:N, such as bbpe:4096")
+            raise UserError(f"--vocab {spec}: give byte, bbpe:N, char, bpe:N or fairseq:N, such as bbpe:4096")
         if len(size) > 18:
             raise UserError(f"--vocab {spec}: no text supports so many pieces: give less, such as {kind}:4096")
         if kind == "bbpe" and int(size) < 256:
@@ -115,11 +118,19 @@ class VocabularyChoice:
     @property
     def model_name(self) -> str:
         """The file in DESTDIR that keeps the model."""
-        return "bbpe.model" if self.byte_level else "sentencepiece.bpe.model"
+        names = {"byte": "bbpe.model", "bbpe": "bbpe.model", "fairseq": "byte_bpe.model"}
+        return names.get(self.kind, "sentencepiece.bpe.model")
 
-    def vocabulary(
-        self, lines: Callable[[], Iterable[bytes]], workers: int, *, at_most: bool = False
-    ) -> Vocabulary | CharacterVocabulary:
+    @property
+    def bpe(self) -> tuple[str, str]:
+        """What fairseq decodes it with: the value of `--bpe`, and the option that names the model."""
+        if self.byte_level:
+            return "bbpe", "--bbpe-model"
+        if self.kind == "fairseq":
+            return "byte_bpe", "--sentencepiece-model-path"
+        return "sentencepiece", "--sentencepiece-model"
+
+    def vocabulary(self, lines: Callable[[], Iterable[bytes]], workers: int, *, at_most: bool = False) -> AnyVocabulary:
         """Learn it from `lines()`, or load it.
 
         Raises `TooManyPieces` where they do not support its size, or with `at_most` learns as many as they do: that
@@ -130,6 +141,8 @@ class VocabularyChoice:
         try:
             if self.byte_level:
                 return Vocabulary.learn(lines(), self.size or 256, workers=workers)
+            if self.kind == "fairseq":
+                return FairseqVocabulary.learn(lines(), self.size, workers=workers)
             return CharacterVocabulary.learn(lines(), self.size, workers=workers)
         except TooManyPieces as error:
             if not at_most:
@@ -189,7 +202,7 @@ def _tell(step: str) -> None:
     print(f"fairseq-bbpe prepare: {step}", file=sys.stderr)
 
 
-def _encode(path: Path, destination: Path, vocabulary: Vocabulary | CharacterVocabulary, workers: int) -> None:
+def _encode(path: Path, destination: Path, vocabulary: AnyVocabulary, workers: int) -> None:
     def encode(lines: list[bytes]) -> list[bytes]:
         return [pieces.encode() for pieces in vocabulary.encode_lines(lines, workers)]
 

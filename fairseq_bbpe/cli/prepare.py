@@ -5,7 +5,8 @@ both sides of the training files together. DESTDIR then holds what fairseq-prepr
 vocabulary, and the raw validation and test files, to score against, under raw/. It appears whole or not at all.
 
 Vocabularies: byte (256), bbpe:N (N pieces, bytes and merges of them), char (all characters), bpe:N (N pieces of
-characters); the last two use fairseq's --bpe sentencepiece, and for them white space of any kind is one space.
+characters), which use fairseq's --bpe sentencepiece; and fairseq:N, its own byte_level_bpe recipe, to compare with, for
+--bpe byte_bpe. For the last three, white space of any kind is one space.
 """
 
 import argparse
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--validpref", metavar="PREFIX[,PREFIX]", help="validation files (default: none)")
     parser.add_argument("--testpref", metavar="PREFIX[,PREFIX]", help="test files (default: none)")
     vocabulary = parser.add_mutually_exclusive_group(required=True)
-    vocabulary.add_argument("--vocab", metavar="SPEC", help="vocabulary to learn: byte, bbpe:N, char or bpe:N")
+    vocabulary.add_argument("--vocab", metavar="SPEC", help="vocabulary to learn: byte, bbpe:N, char, bpe:N, fairseq:N")
     vocabulary.add_argument(
         "--model", metavar="PATH", help="byte-level vocabulary to use as it is, learned elsewhere: to transfer a model"
     )

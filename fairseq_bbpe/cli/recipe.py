@@ -35,13 +35,13 @@ def next_commands(corpus: Corpus, choice: VocabularyChoice, destination: Path) -
         "languages": shlex.join(["--source-lang", corpus.source, "--target-lang", corpus.target]),
     }
     model = shlex.quote(str(destination / choice.model_name))
-    if choice.byte_level:
-        names["bpe"] = f"--bpe bbpe --bbpe-model {model}"
-        detokenize = "--eval-bleu-detok bbpe_recovery"
-    else:
-        names["bpe"] = f"--bpe sentencepiece --sentencepiece-model {model}"
-        detokenize = "--eval-bleu-remove-bpe sentencepiece"
-    if "valid" in corpus.prefixes:
+    bpe, option = choice.bpe
+    names["bpe"] = f"--bpe {bpe} {option} {model}"
+    detokenize = "--eval-bleu-detok bbpe_recovery" if choice.byte_level else f"--eval-bleu-remove-bpe {bpe}"
+    if "valid" in corpus.prefixes and bpe == "byte_bpe":
+        names["checkpoint"] = "checkpoint_best.pt"
+        names["validation"] = "--validate-interval 1"  # by loss: fairseq has no validation BLEU for its byte_bpe
+    elif "valid" in corpus.prefixes:
         names["checkpoint"] = "checkpoint_best.pt"
         names["validation"] = (
             f"""--eval-bleu {detokenize} --eval-bleu-args '{{"beam": 1}}' \\\n  """
