@@ -9,99 +9,10 @@ import argparse
 import subprocess
 import sys
 import time
-from argparse import Namespace
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
-from fairseq.data import Dictionary
-from fairseq.dataclass.utils import merge_with_parent
-from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY, MODEL_DATACLASS_REGISTRY
-from omegaconf import OmegaConf
-
-import fairseq_bbpe.plugin  # noqa: F401  (registers bytenet)
-
-SYMBOLS = 140  # "about 140 characters in each of the languages" (Section 6)
-
-
-def sync() -> None:
-    """Wait for an accelerator, so that the clock counts its work."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def a_task() -> SimpleNamespace:
-    """A task of characters, without data."""
-    characters = Dictionary()
-    for number in range(SYMBOLS):
-        characters.add_symbol(chr(0x100 + number))
-    cfg = SimpleNamespace(left_pad_source=False, left_pad_target=False)
-    return SimpleNamespace(cfg=cfg, source_dictionary=characters, target_dictionary=characters)
-
-
-def bytenet(channels: int):
-    """The second version of the paper, 15 + 15 blocks."""
-    options = {"_name": "bytenet_v2", "channels": channels, "source_sets": 3, "target_sets": 3}
-    config = merge_with_parent(MODEL_DATACLASS_REGISTRY["bytenet_v2"](), OmegaConf.create(options))
-    return ARCH_MODEL_REGISTRY["bytenet_v2"].build_model(config, a_task())
-
-
-def fairseqs(arch: str, **options):
-    """One of fairseq's own architectures."""
-    args = Namespace(arch=arch, max_source_positions=4096, max_target_positions=4096, **options)
-    args.left_pad_source = args.left_pad_target = False
-    ARCH_CONFIG_REGISTRY[arch](args)
-    return ARCH_MODEL_REGISTRY[arch].build_model(args, a_task())
-
-
-def transformer(width: int):
-    """T_base's shape at another width, 6 + 6 layers, 8 heads."""
-    width = max(8, width // 8 * 8)
-    sizes = {f"{side}_embed_dim": width for side in ("encoder", "decoder")}
-    sizes |= {f"{side}_ffn_embed_dim": 4 * width for side in ("encoder", "decoder")}
-    return fairseqs("transformer", encoder_attention_heads=8, decoder_attention_heads=8, **sizes)
-
-
-def fconv(width: int):
-    """fairseq's convolutional model, 15 + 15 layers of kernel 3, attention in every target layer."""
-    layers = f"[({width}, 3)] * 15"
-    sizes = {f"{side}_embed_dim": width for side in ("encoder", "decoder")}
-    return fairseqs("fconv", encoder_layers=layers, decoder_layers=layers, decoder_out_embed_dim=width, **sizes)
-
-
-def parameters(model) -> int:
-    """How many numbers the model learns."""
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def of_size(build, wanted: int):
-    """The widest model with at most `wanted` parameters."""
-    low, high = 8, 16
-    while parameters(build(high)) <= wanted:
-        low, high = high, 2 * high
-    while high - low > 1:
-        width = (low + high) // 2
-        low, high = (width, high) if parameters(build(width)) <= wanted else (low, width)
-    return build(low)
-
-
-@torch.no_grad()
-def generate(model, length: int, incremental: bool = True) -> list[float]:
-    """Seconds after which each of `length` symbols was there; the source is as long, and its encoding counts."""
-    device = next(model.parameters()).device
-    source = torch.randint(4, 4 + SYMBOLS, (1, length), device=device)
-    tokens = torch.full((1, length + 1), 2, device=device)
-    state = {} if incremental else None
-    sync()
-    start = time.perf_counter()
-    encoded = model.encoder(source, torch.tensor([length], device=device))
-    times = []
-    for step in range(length):
-        logits = model.decoder(tokens[:, : step + 1], encoded, incremental_state=state)[0]
-        tokens[:, step + 1] = logits[:, -1, 4:].argmax(-1) + 4  # never the end
-        sync()
-        times.append(time.perf_counter() - start)
-    return times
+from untrained_models import bytenet, fconv, generate, of_size, parameters, sync, transformer
 
 
 @torch.no_grad()

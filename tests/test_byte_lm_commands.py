@@ -1,4 +1,4 @@
-"""The real commands on raw bytes: split, train, score, continue, resume, several processes, the example scripts."""
+"""The real commands on raw bytes: split, train, score, continue, resume, several processes."""
 
 import os
 import re
@@ -250,41 +250,3 @@ def test_context_that_the_model_cannot_see_is_told(data, caplog):
     with caplog.at_level("INFO"):
         task.load_dataset("train")
     assert "the model sees only 7 bytes back, so 13 bytes of context bring nothing" in caplog.text
-
-
-TRIAL = ["--channels", "8", "--dilations", "1,2", "--sets", "1", "--num-workers", "0", "--log-interval", "2"]
-
-
-def script(name: str, *arguments) -> str:
-    command = ["bash", ROOT / "examples/bytenet" / name, *map(str, arguments)]
-    path = f"{BIN}:{os.environ['PATH']}"
-    finished = subprocess.run(command, capture_output=True, text=True, env={**environment(), "PATH": path})
-    assert finished.returncode == 0, finished.stdout[-2000:] + finished.stderr[-2000:]
-    return finished.stdout
-
-
-def test_the_wikipedia_example(text, tmp_path):
-    arguments = [text, "--out", tmp_path / "run", "--minutes", "1", *TRIAL, "--max-update", "6", "--cpu"]
-    table = script("wikipedia.sh", *arguments)
-    assert re.search(r"\| ByteNet Decoder, this run \| \d\.\d{4} \| here \|", table)
-    assert len(re.findall(r"\| (?:xz -9|adaptive).* \| \d\.\d{4} \| here \|", table)) == 3
-    assert "ByteNet Decoder (the paper) | 1.33 | enwik8" in table
-    assert script("wikipedia.sh", *arguments) == table[table.index("\n| model") :]  # all is done: only the table
-
-
-def test_the_stages_of_the_gpu_example_resume_each_other(text, tmp_path):
-    """On the CPU, at a size of seconds, where no GPU is."""
-    if shutil.which("nvidia-smi"):
-        pytest.skip("this machine has a GPU: the script would train on it")
-    fast = ["--batch-size", "4", "--lr", "0.02", "--warmup-updates", "1"]
-    arguments = [text, "--out", tmp_path / "run", "--updates", "12", *TRIAL, *fast]
-    # Ended by updates, not by minutes, the stages are the same on a busy machine.
-    assert "run the same command again" in script("wikipedia_gpu.sh", *arguments, "--max-update", "6")
-    assert re.search(r"bits/byte on the last 1502 bytes: \d\.\d+", script("wikipedia_gpu.sh", *arguments))
-    header, *stages = [line.split("\t") for line in (tmp_path / "run/results.tsv").read_text().splitlines()]
-    first, second = (dict(zip(header, stage, strict=True)) for stage in stages)
-    assert (first["updates"], second["updates"]) == ("6", "12")
-    assert int(second["bytes"]) == 12 * 4 * 400
-    assert float(second["validation bits/byte"]) < 8
-    assert float(second["bytes/s"]) > 0
-    assert second["command"].startswith("fairseq-train")
