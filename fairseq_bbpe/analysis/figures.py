@@ -19,6 +19,27 @@ def save_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence]
     os.replace(part, path)
 
 
+def read_table(path: str | Path) -> tuple[list[str], list[list[str]]]:
+    """Read a table that `save_table` wrote: the names of its columns, and its rows.
+
+    Raises:
+        UserError: there is no such file, it has no row, or a row has another number of columns.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {getattr(error, 'strerror', 'not UTF-8')}: give a table of this project") from None
+    header, *rows = [line.split("\t") for line in lines]
+    if not rows:
+        raise UserError(f"{path}: has no rows: give a table with a line of column names and lines of values")
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise UserError(
+                f"{path}: line {number} has {len(row)} columns, the first has {len(header)}: mend the table"
+            )
+    return header, rows
+
+
 def legible(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Words as this machine's fonts can show them, and those fonts: what none shows turns into hexadecimal bytes."""
     from matplotlib import font_manager

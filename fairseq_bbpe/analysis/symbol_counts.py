@@ -1,0 +1,28 @@
+"""How often each symbol of a vocabulary occurs in running text: what the BBPE paper's Tables 3 and 4, and Figures 2 and
+3 are all made of."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from itertools import chain
+
+from fairseq_bbpe.analysis.parallel_text import ParallelText
+from fairseq_bbpe.analysis.vocabularies import Segmenter
+
+
+def count_symbols(text: ParallelText, segmenter: Segmenter, workers: int = 1) -> tuple[Counter, Counter]:
+    """Count the symbols of both sides: (source, target)."""
+    source, target = Counter(), Counter()
+    for source_lines, target_lines, _ in text.blocks(segmenter.name):
+        for counts, lines in ((source, source_lines), (target, target_lines)):
+            counts.update(chain.from_iterable(map(str.split, segmenter.encode_lines(lines, workers))))
+    return source, target
+
+
+def count_by_language(text: ParallelText, segmenter: Segmenter, workers: int = 1) -> dict[str, Counter]:
+    """Count the symbols of the source side for each language code."""
+    counts: dict[str, Counter] = defaultdict(Counter)
+    for source_lines, _, languages in text.blocks(segmenter.name):
+        for language, pieces in zip(languages, segmenter.encode_lines(source_lines, workers), strict=True):
+            counts[language].update(pieces.split())
+    return dict(counts)
