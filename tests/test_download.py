@@ -165,7 +165,9 @@ def laid_out(corpus: str, cache: Path, output: Path) -> dict[str, list[str]]:
 def test_en_de(stocked, tmp_path):
     lines = laid_out("en-de", stocked, tmp_path / "out")
     assert list(lines) == [
-        f"{split}.{side}" for split in ("test_newstest2014", "test_newstest2015", "train", "valid") for side in ("de", "en")
+        f"{split}.{side}"
+        for split in ("test_newstest2014", "test_newstest2015", "train", "valid")
+        for side in ("de", "en")
     ]
     assert lines["train.de"] == [f"StanfordNLP-wmt14_train-1-eng-deu deu {number}" for number in (1, 2)]
     assert lines["test_newstest2015.en"][0] == "StanfordNLP-newstest2015-1-eng-deu eng 1"
