@@ -60,8 +60,7 @@ enter_workspace() {
   output="$(cd "$output" && pwd)/$scale"
   mkdir -p "$output/corpora"
   # What is there already is used again: it must be of the same text.
-  [[ -e "$output/data" ]] || echo "${data:-Unicode CLDR}" > "$output/data"
-  [[ "$(< "$output/data")" == "${data:-Unicode CLDR}" ]] ||
+  [[ ! -e "$output/data" || "$(< "$output/data")" == "${data:-Unicode CLDR}" ]] ||
     die "$output was made from $(< "$output/data"), not from ${data:-Unicode CLDR}: give another --output"
 }
 
@@ -86,7 +85,7 @@ check_corpus() { # name, folder
   for split in train valid; do
     [[ -s "$2/$split.$source" ]] || die "$2/$split.$source: missing or empty; --help says what $1 consists of"
   done
-  [[ -n "$(compgen -G "$2/test.$source"; compgen -G "$2/test_*.$source")" ]] ||
+  [[ "$(splits_of "$2" "$source")" == *test* ]] ||
     die "$2/test.$source: missing, and no test_NAME.$source either; --help says what $1 consists of"
   for split in $(splits_of "$2" "$source"); do
     lines="$(count_lines "$2/$split.$source")"
@@ -96,20 +95,47 @@ check_corpus() { # name, folder
         die "$2/$split.$source has $lines lines, $split.$side has $(count_lines "$2/$split.$side"): give parallel files"
     done
   done
+  [[ "$1" != x-en ]] || ! LC_ALL=C grep -q $'\r' "$2"/*.lang || die "$2/*.lang: lines end in carriage returns: remove them"
+}
+
+# Stops where a sentence is longer than a model reads, before it is trained; in training such sentences are left out.
+check_lengths() { # name, folder
+  local split side long
+  for split in $(splits_of "$2" "${source_of[$1]}"); do
+    [[ "$split" != train ]] || continue
+    for side in "${source_of[$1]}" "${target_of[$1]}"; do
+      long="$(LC_ALL=C awk 'length > 4000 { print NR; exit }' "$2/$split.$side")"
+      [[ -z "$long" ]] || die "$2/$split.$side, line $long: longer than 4000 bytes: split it, in both languages"
+    done
+  done
+}
+
+# A checksum of all files of a corpus.
+checksum() { # name, folder
+  local split
+  for split in $(splits_of "$2" "${source_of[$1]}"); do
+    cat "$2/$split.${source_of[$1]}" "$2/$split.${target_of[$1]}"
+  done | sha256sum | cut -c -12
 }
 
 # Sets `folder` to the raw files of a corpus: from --data, sampled at the tiny scale, or built from Unicode CLDR.
 find_corpus() { # name
   [[ -n "${source_of[$1]:-}" ]] || die "$1: no such corpus; choose from ${!source_of[*]}"
-  local source="${source_of[$1]}" target="${target_of[$1]}" made="$output/corpora/$1" from="" part split lines side limit
+  local source="${source_of[$1]}" target="${target_of[$1]}" made="$output/corpora/$1" from="" part split lines side limit corpus_name
   if [[ -n "$data" ]]; then
+    # The corpora's folders, or one corpus's own.
     from="$data"
-    [[ ! -d "$data/$1" ]] || from="$data/$1"
+    for corpus_name in "${!source_of[@]}"; do [[ ! -d "$data/$corpus_name" ]] || from="$data/$1"; done
     check_corpus "$1" "$from"
     folder="$from"
+    echo "$data" > "$output/data"
+    part="$(checksum "$1" "$from")"
+    [[ -e "$made.sha256" ]] || echo "$part" > "$made.sha256"
+    [[ "$(< "$made.sha256")" == "$part" ]] || die "$from is not what it was for $output: give another --output"
     [[ "$scale" == tiny ]] || return 0
   fi
   folder="$made"
+  [[ -n "$data" ]] || echo "Unicode CLDR" > "$output/data"
   [[ ! -d "$made" ]] || return 0
   part="$output/corpora/.$1.part"
   rm -rf "$part"

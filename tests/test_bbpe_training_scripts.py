@@ -131,6 +131,23 @@ def test_table8_moves_only_what_is_named(output):
     assert not torch.equal(after["encoder.layers.0.fc1.weight"], before["encoder.layers.0.fc1.weight"])
 
 
+def test_what_was_tuned_from_an_earlier_state_is_tuned_again(output, tmp_path):
+    """Or its frozen parts would be of a model that is not there any more."""
+    transfer = ["bbpe/table8_transfer.sh", "--output", tmp_path, "si-en/from-x-en.enc"]
+    systems = tmp_path / "tiny/systems"
+    for updates in ("2", "5"):
+        passed(*transfer, "--updates", updates)
+        pretrained, tuned = (
+            torch.load(systems / name / "checkpoint_best.pt", weights_only=False)["model"]
+            for name in ("x-en/bbpe4k+flores", "si-en/from-x-en.enc")
+        )
+        assert torch.equal(pretrained["encoder.embed_tokens.weight"], tuned["encoder.embed_tokens.weight"])
+    (row,) = table(tmp_path, "table8")
+    assert row["updates"] == "5"
+    said = refused(*transfer, "--updates", "3")
+    assert "was trained for 5 updates: give as many or more" in said
+
+
 def test_bytenet_table3(output):
     passed("bytenet/table3_en_de.sh", "--output", output, *SHORT, "en-de/bytenet")
     (row,) = table(output, "table3")
@@ -179,9 +196,60 @@ def test_a_missing_language_file_is_named(tmp_path):
     assert "train.src: missing" in refused("bbpe/table7_x_en.sh", "--output", tmp_path / "out", "--data", data)
 
 
-def test_other_text_in_the_same_folder_is_refused(output, tmp_path, figure4):
-    said = refused("bbpe/table5_en_de.sh", "--output", output, "--data", corpus(tmp_path / "data"))
-    assert "give another --output" in said
+def test_text_that_changed_and_other_text_are_refused(tmp_path):
+    data, output = corpus(tmp_path / "data"), tmp_path / "out"
+    assert script("bbpe/run.sh", "--output", output, "--data", data, *SHORT, "en-de/byte+").returncode == 0
+    (data / "test.en").write_text("another line\n" * 2)
+    said = refused("bbpe/run.sh", "--output", output, "--data", data, *SHORT, "en-de/byte+")
+    assert f"{data} is not what it was" in said
+    other = corpus(tmp_path / "other")
+    assert f"was made from {data}" in refused("bbpe/run.sh", "--output", output, "--data", other, "en-de/byte+")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"test.en": "x" * 4001 + "\n\n"}, "test.en, line 1: longer than 4000 bytes"),
+        ({"test.en": "", "test.de": ""}, "missing or empty"),
+    ],
+)
+def test_text_that_no_model_could_read_is_refused(change, words, tmp_path):
+    data = corpus(tmp_path / "data")
+    for name, text in change.items():
+        (data / name).write_text(text)
+    assert words in refused("bbpe/table5_en_de.sh", "--output", tmp_path / "out", "--data", data)
+
+
+def test_languages_with_carriage_returns_are_refused(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for split in ("train", "valid", "test"):
+        for side, line in (("src", "eine Zeile\n"), ("en", "a line\n"), ("lang", "deu\r\n")):
+            (data / f"{split}.{side}").write_text(line * 3, newline="")
+    assert "carriage returns" in refused("bbpe/table7_x_en.sh", "--output", tmp_path / "out", "--data", data)
+
+
+GOOD = "x\tt\tX\tx-en\tbyte\tgru\ttransformer\t-\t-\t-\t-\t-"
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (GOOD.replace("\tgru", ""), "x has not all of 12 columns"),
+        (GOOD.replace("x-en", "fr-en"), "x has corpus fr-en"),
+        (GOOD.replace("byte", "words"), "x has vocabulary words"),
+        (GOOD.replace("transformer", "lstm"), "x has arch lstm"),
+        (GOOD.replace("transformer\t-", "transformer\ty"), "x starts from y, which is no system"),
+        (GOOD.replace("transformer\t-", "transformer\tx"), "x starts from x, and that from it"),
+        (GOOD.replace("transformer\t-\t-", "transformer\t-\tnone"), "x neither trains nor starts"),
+        (GOOD[:-3] + "27.3\t-", "x has paper_base 27.3"),
+    ],
+)
+def test_a_wrong_row_of_systems_is_refused_before_any_work(row, words, tmp_path):
+    header = (ROOT / "examples/bbpe/systems.tsv").read_text(encoding="utf-8").splitlines()[0]
+    (tmp_path / "systems.tsv").write_text(f"{header}\n{row}\n", encoding="utf-8")
+    assert words in refused("bbpe/run.sh", "--systems", tmp_path / "systems.tsv", "--output", tmp_path / "out", "x")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -196,6 +264,9 @@ def test_a_gpu_where_there_is_none_is_refused(scale, tmp_path):
         (["en-de/words"], "en-de/words: no such system; choose from en-de/byte+"),
         (["--scale", "huge"], "--scale huge: give tiny, base or big"),
         (["--updates", "many"], "--updates many: give a whole number"),
+        (["--updates", "0"], "--updates 0: give a whole number, 1 or more"),
+        (["--output", "a,b"], "fairseq splits paths at commas and colons"),
+        (["ja-en/byte+"], "ja-en/byte+: no such system; choose from en-de/byte+"),
         (["--data", "/nowhere"], "--data /nowhere: no such folder"),
         (["--data"], "--data needs a value"),
         (["--fast"], "unknown argument '--fast'"),

@@ -19,8 +19,8 @@ $(shared_help)
   --updates N    updates of each training (default: 120 at the tiny scale, 100000 at base, 300000 at big; Si-En 20000)
   --minutes M    minutes of each training instead of its updates; more than before goes on where the last run ended
   --gpus N       GPUs to train on, in bf16; 0 is the CPU (default: 0 at the tiny scale, all there are at base and big)
-  --max-tokens N target tokens a GPU takes at once (default: 4096, tiny 2048); base and big collect as many
-                 batches as make the paper's 32768 for each update
+  --max-tokens N tokens a GPU takes at once, of source or target (default: 4096, tiny 2048); base and big collect as many
+                 batches as make 32768 for each update. Longer training sentences are left out
   --seed N       (default: 1)
   --systems FILE table of systems and of the paper's figures (default: $systems)
 HELP
@@ -33,7 +33,11 @@ systems_of_table() { # all, without --table
   awk -F '\t' -v table="$table" 'NR > 1 && (table == "" || ("," $2 ",") ~ ("," table ",")) { print $1 }' "$systems" |
     paste -s -d ' '
 }
-number() { [[ "$2" =~ ^[0-9]+$ ]] || die "$1 ${2:-(nothing)}: give a whole number"; echo "$2"; }
+number() { # flag, value
+  [[ "$2" =~ ^[1-9][0-9]{0,8}$ || ("$1" =~ ^--(gpus|seed)$ && "$2" == 0) ]] ||
+    die "$1 ${2:-(nothing)}: give a whole number, 1 or more"
+  echo "$2"
+}
 while (($#)); do
   case "$1" in
     -h | --help) usage; exit 0 ;;
@@ -54,23 +58,27 @@ done
 find_system() { # name
   local line
   line="$(awk -F '\t' -v name="$1" 'NR > 1 && $1 == name' "$systems")"
-  [[ -n "$line" ]] || die "$1: no such system; choose from $(systems_of_table)"
   IFS=$'\t' read -r system tables _ corpus vocabulary context arch pretrained trainable base_flags _ _ <<< "$line"
 }
 
 # --- Everything that can be wrong, before any work ---
 
 [[ -r "$systems" ]] || die "--systems $systems: no such file"
-if [[ -n "$table" && -z "${names[*]}" ]]; then
-  read -ra names <<< "$(systems_of_table)"
-  [[ -n "${names[*]}" ]] || die "--table $table: no system of $systems is of it"
-fi
-[[ -n "${names[*]}" ]] || die "nothing to do: give systems, or --table; see --help"
+read -ra all_of_table <<< "$(systems_of_table)"
+[[ -n "${all_of_table[*]}" ]] || die "--table $table: no system of $systems is of it"
+[[ -n "$table" || -n "${names[*]}" ]] || die "nothing to do: give systems, or --table; see --help"
+[[ -n "${names[*]}" ]] || names=("${all_of_table[@]}")
+for name in "${names[@]}"; do
+  [[ " ${all_of_table[*]} " == *" $name "* ]] || die "$name: no such system; choose from ${all_of_table[*]}"
+done
+problem="$(python3 "$here/table.py" check --systems "$systems" "${names[@]}")" || die "$problem"
 case "$scale" in
   tiny) default_updates=120 max_tokens="${max_tokens:-2048}" gpus="${gpus:-0}" ;;
   base) default_updates=100000 max_tokens="${max_tokens:-4096}" ;;
   big) default_updates=300000 max_tokens="${max_tokens:-4096}" ;;
 esac
+[[ "$(realpath -m "$output")$data" != *[,:]* ]] ||
+  die "--output $output, --data ${data:-(none)}: fairseq splits paths at commas and colons: give others"
 enter_workspace
 if [[ "$gpus" != 0 ]]; then
   found="$(python -c 'import torch; print(torch.cuda.device_count())')"
@@ -81,7 +89,10 @@ declare -A folders
 for name in "${names[@]}"; do
   find_system "$name"
   for needed in "$corpus" "${vocabulary%/*}" "${pretrained%/*}"; do
-    [[ -z "${source_of[$needed]:-}" || -n "${folders[$needed]:-}" ]] || { find_corpus "$needed"; folders[$needed]="$folder"; }
+    [[ -n "${source_of[$needed]:-}" && -z "${folders[$needed]:-}" ]] || continue
+    find_corpus "$needed"
+    folders[$needed]="$folder"
+    check_lengths "$needed" "$folder"
   done
 done
 
@@ -103,9 +114,14 @@ done
 say "The table"
 mkdir -p "$output/tables"
 tsv="$output/tables/${table:-systems}.tsv" markdown="$output/tables/${table:-systems}.md"
-languages=() # of Table 7, not of what is transferred to one language
-[[ ! -e "${folders[x-en]:-}/train.lang" || "$corpus" != x-en ]] || languages=(--languages "${folders[x-en]}/train.lang")
-python "$here/table.py" collect --systems "$systems" --output "$output" "${languages[@]}" "${names[@]}" > "$tsv.part"
+# Of a table, all systems that are finished, also by earlier runs.
+shown=()
+for name in $([[ -n "$table" ]] && echo "${all_of_table[@]}" || echo "${names[@]}"); do
+  [[ ! -e "$output/systems/$name/facts.tsv" ]] || shown+=("$name")
+done
+languages=()
+[[ ! -e "${folders[x-en]:-}/train.lang" ]] || languages=(--languages "${folders[x-en]}/train.lang")
+python "$here/table.py" collect --systems "$systems" --output "$output" "${languages[@]}" "${shown[@]}" > "$tsv.part"
 mv "$tsv.part" "$tsv"
 python "$here/table.py" show "$tsv" > "$markdown.part"
 mv "$markdown.part" "$markdown"

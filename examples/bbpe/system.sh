@@ -42,14 +42,15 @@ prepare_corpus() { # corpus, vocabulary
     --destdir "$databin" --workers "$(nproc)" > "$databin.log"
 }
 
+# Bytes and characters make sentences longer than fairseq's 1024.
+longest=(--max-source-positions 4096 --max-target-positions 4096)
+
 # What distinguishes a system's model and its training, beside the corpus: sets `flags` and `task`.
 model_flags() {
   task=translation
   case "$arch" in
     transformer | flores)
-      # Bytes and characters make sentences longer than fairseq's 1024; none is left out of training but those longer
-      # than a batch.
-      flags=(--share-all-embeddings --embed-context "$context" --max-source-positions 4096 --max-target-positions 4096)
+      flags=(--share-all-embeddings --embed-context "$context")
       case "$scale:$arch" in
         tiny:*)
           flags+=(--arch transformer_bbpe_ctx_tiny --lr 0.003 --warmup-updates 60
@@ -81,48 +82,61 @@ model_flags() {
 
 # Trains a system until its budget is spent; a run with a larger budget goes on.
 train_system() { # its folder
-  local budget=(--max-update "${updates:-$default_updates}") command start=() save
+  local budget=(--max-update "${updates:-$default_updates}") command start=() save told reached=0 origin=""
   [[ "$corpus" != si-en || "$scale" == tiny || -n "$updates" ]] || budget=(--max-update 20000)
   [[ -z "$minutes" ]] || budget=(--stop-time-hours "$(awk "BEGIN { print $minutes / 60 }")" --max-update "${updates:-10000000}")
-  [[ "$pretrained" == - ]] || start=(--finetune-from-model "$output/systems/$pretrained/checkpoint_best.pt")
+  if [[ "$pretrained" != - ]]; then
+    # What was tuned from an earlier state of the pretrained model begins again: its frozen parts are of that state.
+    start=(--finetune-from-model "$output/systems/$pretrained/checkpoint_best.pt")
+    origin="$(sha256sum < "${start[1]}")"
+    [[ ! -e "$1/origin" || "$(< "$1/origin")" == "$origin" ]] || rm -r "$1"
+  fi
   save=$((budget[-1] < 10000 ? (budget[-1] + 3) / 4 : 2500))
   [[ "$scale" != tiny || -z "$minutes" ]] || save=200
   command=(fairseq-train "$databin" --source-lang "${source_of[$corpus]}" --target-lang "${target_of[$corpus]}"
     "${plugin[@]}" --task "$task" "${flags[@]}" "${start[@]}" "${hardware[@]}" --seed "$seed"
     --optimizer adam --adam-betas '(0.9, 0.98)' --lr-scheduler inverse_sqrt --warmup-init-lr 1e-7
-    --criterion label_smoothed_cross_entropy --label-smoothing 0.1
+    --criterion label_smoothed_cross_entropy --label-smoothing 0.1 "${longest[@]}"
     --max-tokens "$max_tokens" --update-freq "$batches" --max-tokens-valid 8192 --skip-invalid-size-inputs-valid-test
-    --num-workers 0 --no-epoch-checkpoints
-    --save-dir "$1" --log-interval 20)
-  if [[ -e "$1/command" && "$(< "$1/command")" != "${command[*]}" ]]; then
-    die "$1 was trained with other options, or by another commit; remove that folder, or give another --output"
+    --num-workers 0 --no-epoch-checkpoints --save-dir "$1" --log-interval 20)
+  told="OMP_NUM_THREADS=$OMP_NUM_THREADS ${command[*]}"
+  told="${told//"$output"/OUTPUT}" told="${told//"$root"/PROJECT}"
+  if [[ -e "$1/command" && "$(< "$1/command")" != "$told" ]]; then
+    die "$1 was trained with other options: remove that folder, or give another --output"
   fi
   [[ ! -e "$1/trained" || "$(< "$1/trained")" != "${budget[*]}" ]] || return 0
+  [[ ! -e "$1/train.log" || -n "$minutes" ]] || reached="$(logged "$1/train.log" 'num_updates [0-9]*' || true)"
+  ((${reached:-0} <= budget[-1])) || die "$1 was trained for $reached updates: give as many or more, or another --output"
   mkdir -p "$1"
-  echo "${command[*]}" > "$1/command"
-  say "Training $system; the log is $1/train.log"
-  "${command[@]}" "${budget[@]}" --save-interval-updates "$save" --keep-interval-updates 1 2> "$1/errors.log" |
-    tee -a "$1/train.log" |
-    while IFS= read -r line; do # not awk or sed, some of which wait for a full buffer
-      case "$line" in
-        *"| train_inner | "* | *"valid on "* | *"trainable: "*) line="${line#* | INFO | }"; echo "  ${line:0:110}" >&2 ;;
-      esac
-    done || { tail -n 3 "$1/errors.log" >&2; die "training $system failed; $1/errors.log says all"; }
+  echo "$told" > "$1/command"
+  echo "$origin" > "$1/origin"
+  if ((${reached:-0} < budget[-1])); then
+    say "Training $system; the log is $1/train.log"
+    "${command[@]}" "${budget[@]}" --save-interval-updates "$save" --keep-interval-updates 1 2> "$1/errors.log" |
+      tee -a "$1/train.log" |
+      while IFS= read -r line; do # not awk or sed, some of which wait for a full buffer
+        case "$line" in
+          *"| train_inner | "* | *"valid on "* | *"trainable: "*) line="${line#* | INFO | }"; echo "  ${line:0:110}" >&2 ;;
+        esac
+      done || { tail -n 3 "$1/errors.log" >&2; die "training $system failed; to train it from its beginning, remove $1"; }
+  fi
   echo "${budget[*]}" > "$1/trained"
 }
 
 # Translates a split with the best checkpoint by validation loss, and scores it into SPLIT.scores.
 translate() { # folder, split, checkpoint, references, groups...
-  local beam=5 decode level=()
+  local beam=5 decode level=() length=(--max-len-a 1.5 --max-len-b 30)
   [[ "$corpus" != en-de ]] || beam=4
   case "$vocabulary" in
     char | bpe:*) decode=(--bpe sentencepiece --sentencepiece-model "$databin/sentencepiece.bpe.model") ;;
     fairseq:*) decode=(--bpe byte_bpe --sentencepiece-model-path "$databin/byte_bpe.model") ;;
     *) decode=(--bpe bbpe --bbpe-model "$databin/bbpe.model") level=(--byte-level) ;;
   esac
+  # A Japanese character becomes three English ones, and the length limit is no property of a vocabulary.
+  [[ "$vocabulary" != char || "$arch" != transformer ]] || length=(--max-len-a 4 --max-len-b 100)
   say "Translating $2 with $system"
   fairseq-generate "$databin" --source-lang "${source_of[$corpus]}" --target-lang "${target_of[$corpus]}" \
-    "${plugin[@]}" --task "$task" --path "$3" --gen-subset "$2" --beam "$beam" --max-len-a 1.5 --max-len-b 30 \
+    "${plugin[@]}" --task "$task" --path "$3" --gen-subset "$2" --beam "$beam" "${length[@]}" "${longest[@]}" \
     --max-tokens 12000 "${hardware[@]:0:1}" "${decode[@]}" > "$1/$2.out.part" 2> "$1/$2.log" ||
     { tail -n 3 "$1/$2.log" >&2; die "translating with $system failed; $1/$2.log says all"; }
   mv "$1/$2.out.part" "$1/$2.out"
@@ -133,30 +147,45 @@ translate() { # folder, split, checkpoint, references, groups...
 # The last figure that stands behind a name in a log of fairseq's.
 logged() { grep -a -o "$2" "$1" | tail -n 1 | grep -o '[0-9][0-9.,]*' | tail -n 1 | tr -d ,; }
 
+# The minutes of all sessions of a training: fairseq's clock starts again with each.
+minutes_of() { # log
+  awk '/num. shared model params/ { total += last; last = 0 }
+    match($0, /\| wall [0-9.]+/) { last = substr($0, RSTART + 7, RLENGTH - 7) }
+    END { printf "%.1f", (total + last) / 60 }' "$1"
+}
+
 # What a reader needs to judge a system's scores, and to compute them again: KEY<tab>VALUE lines.
 write_facts() { # its folder
-  local log="$1/train.log" here_minutes="${minutes:+--minutes $minutes}" source="${source_of[$corpus]}"
+  local log="$1/train.log" source="${source_of[$corpus]}" of
   [[ "$trainable" != none ]] || log="$output/systems/$pretrained/train.log"
   {
     printf '%s\t%s\n' \
-      data "${data:+$(cat "${folders[$corpus]}/train".{"$source","${target_of[$corpus]}"} | sha256sum | cut -c -12)}" \
+      data "$(for of in "$corpus" $([[ "$vocabulary" != */* ]] || echo "${vocabulary%/*}"); do
+        checksum "$of" "${folders[$of]}"
+      done | paste -s -d ' ')" \
       pairs "$(count_lines "${folders[$corpus]}/train.$source")" \
       pieces "$(count_lines "$databin/dict.$source.txt")" \
       unknown "$(logged "$databin/preprocess.log" "pieces/test.$source: .* [0-9.]*% replaced")" \
       parameters "$(logged "$log" 'shared model params: [0-9,]*')" \
-      trained "$(logged "$log" 'shared model params: .* (num. trained: [0-9,]*')" \
-      updates "$(logged "$log" 'num_updates [0-9]*')" \
-      minutes "$(awk "BEGIN { printf \"%.1f\", $(logged "$log" '| wall [0-9.]*') / 60 }")" \
-      train_tokens_s "$(logged "$log" '| wps [0-9.]*')" \
-      train_sentences_s "$(awk "BEGIN { printf \"%.1f\", $(logged "$log" '| ups [0-9.]*') * $(logged "$log" '| bsz [0-9.]*') }")" \
       generate_tokens_s "$(logged "$1/test.log" '[0-9.]* tokens/s')" \
       generate_sentences_s "$(logged "$1/test.log" '[0-9.]* sentences/s')" \
       hardware "$device" seed "$seed" commit "$commit" \
-      command "OMP_NUM_THREADS=$OMP_NUM_THREADS bash examples/bbpe/run.sh${data:+ --data DATA} --scale $scale --gpus $gpus \
-${here_minutes:---updates ${updates:-$default_updates}} --max-tokens $max_tokens --seed $seed --systems \
-${systems#"$root/"} $system"
-    [[ "$trainable" != none ]] || printf '%s\t%s\n' trained 0 updates 0 minutes 0 train_tokens_s - train_sentences_s -
-  } > "$1/facts.tsv"
+      command "OMP_NUM_THREADS=$OMP_NUM_THREADS bash examples/bbpe/run.sh${data:+ --data DATA} --scale $scale --gpus $gpus\
+${updates:+ --updates $updates}${minutes:+ --minutes $minutes} --max-tokens $max_tokens --seed $seed \
+--systems $(printf '%q' "${systems#"$root/"}") $system"
+    if [[ "$trainable" == none ]]; then
+      printf '%s\t%s\n' trained 0 updates 0 minutes 0 train_tokens_s - train_sentences_s -
+    else
+      printf '%s\t%s\n' \
+        trained "$(logged "$log" 'shared model params: .* (num. trained: [0-9,]*')" \
+        updates "$(logged "$log" 'num_updates [0-9]*')" \
+        minutes "$(minutes_of "$log")" \
+        train_tokens_s "$(logged "$log" '| wps [0-9.]*')" \
+        train_sentences_s \
+        "$(awk "BEGIN { printf \"%.1f\", $(logged "$log" '| ups [0-9.]*') * $(logged "$log" '| bsz [0-9.]*') }")"
+    fi
+  } > "$1/facts.tsv.part"
+  mv "$1/facts.tsv.part" "$1/facts.tsv"
 }
 
 # Makes all that a system stands on, and then itself; `finished` names those that this run has been through.
@@ -171,15 +200,18 @@ run_system() { # name
   prepare_corpus "$corpus" "$vocabulary"
   collect_tests "$corpus"
   model_flags
-  mkdir -p "$run"
   checkpoint="$run/checkpoint_best.pt"
   if [[ "$trainable" == none ]]; then
     checkpoint="$output/systems/$pretrained/checkpoint_best.pt"
+    mkdir -p "$run"
   else
     train_system "$run"
   fi
   finished+=("$1")
-  [[ ! "$run/test.scores" -nt "$checkpoint" ]] || return 0
+  if [[ "$run/test.scores" -nt "$checkpoint" ]]; then
+    [[ "$run/facts.tsv" -nt "$run/test.scores" && ! "$run/trained" -nt "$run/facts.tsv" ]] || write_facts "$run"
+    return 0
+  fi
   if [[ ",$tables," == *,figure4,* ]]; then
     translate "$run" valid "$checkpoint" "$databin/raw/valid.${target_of[$corpus]}"
   fi

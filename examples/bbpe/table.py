@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """From the scores of trained systems to the paper's table beside ours: `collect` makes TSV, `show` Markdown of it.
+`check` looks at the table of systems before any work.
 
 A row of the TSV is one cell of the table: a system on one test set or language. It holds the command, the seed and the
 commit that computed it, and a checksum of the training text.
@@ -7,6 +8,7 @@ commit that computed it, and a checksum of the training text.
 
 import argparse
 import csv
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -52,6 +54,47 @@ def ends(languages: Path | None) -> list[str]:
     return ordered if len(ordered) <= 8 else ordered[:4] + ordered[-4:]
 
 
+PATTERNS = {
+    "corpus": "en-de|ja-en|x-en|si-en",
+    "vocabulary": r"byte|char|(bbpe|bpe|fairseq):[1-9]\d*|(en-de|ja-en|x-en|si-en)/(byte|bbpe:[1-9]\d*)",
+    "context": "none|conv|gru|-",
+    "arch": "transformer|flores|bytenet|bytenet_v2",
+    "trainable": r"-|all|none|(embed|encoder|decoder)(,(embed|encoder|decoder))*",
+    "paper_base": r"-|\S+=[\d.]+M?( \S+=[\d.]+M?)*",
+    "paper_big": r"-|\S+=[\d.]+M?( \S+=[\d.]+M?)*",
+}
+
+
+def refuse(problem: str) -> None:
+    """Print what is wrong, where run.sh reads it, and end."""
+    print(problem)
+    sys.exit(1)
+
+
+def check(args: argparse.Namespace) -> None:
+    """Print what is wrong with the rows of these systems, and of those that they start from; exit 1 if anything is."""
+    with open(args.systems, encoding="utf-8") as file:
+        header, *rows = (line.rstrip("\n").split("\t") for line in file)
+    found = {row[0]: row for row in rows}
+    for name in args.names:
+        chain = [name]
+        while chain[-1] != "-":
+            row = found.get(chain[-1])
+            if row is None:
+                refuse(f"{args.systems}: {chain[-2]} starts from {chain[-1]}, which is no system of it")
+            if len(row) != len(header) or "" in row:
+                refuse(f"{args.systems}: {chain[-1]} has not all of {len(header)} columns; - is nothing")
+            cells = dict(zip(header, row, strict=True))
+            for column, pattern in PATTERNS.items():
+                if not re.fullmatch(pattern, cells[column]):
+                    refuse(f"{args.systems}: {chain[-1]} has {column} {cells[column]}, not {pattern}")
+            if (cells["trainable"] == "none") > (cells["pretrained"] != "-"):
+                refuse(f"{args.systems}: {chain[-1]} neither trains nor starts from a trained system")
+            if cells["pretrained"] in chain:
+                refuse(f"{args.systems}: {chain[-1]} starts from {cells['pretrained']}, and that from it")
+            chain.append(cells["pretrained"])
+
+
 def collect(args: argparse.Namespace) -> None:
     """Print a row for each system on each test set; of the languages only the ends and those of the paper."""
     systems = {row["system"]: row for row in read(args.systems)}
@@ -67,14 +110,14 @@ def collect(args: argparse.Namespace) -> None:
         facts = dict(line.split("\t") for line in (folder / "facts.tsv").read_text(encoding="utf-8").splitlines())
         paper = figures(system[column])
         scores = read(folder / "test.scores")
-        if len(scores) == 2:  # one test set is all there are
-            scores.pop()
+        if len(scores) == 2:  # one test set is all there are: by its name where the paper has it
+            scores.pop(0 if scores[1]["group"] in paper else 1)
         if (folder / "valid.scores").exists():
             scores += [row | {"group": "valid"} for row in read(folder / "valid.scores")]
         if not paper.keys() & {row["group"] for row in scores}:
             # None of the paper's test sets: its first figure then stands beside all of ours.
             paper["all"] = next((figure for name, figure in paper.items() if name != "params"), "-")
-        if args.languages:
+        if args.languages and system["corpus"] == "x-en":
             shown = {"all", "valid", *ends(args.languages), *theirs_at_all}
             scores = [row for row in scores if row["group"] in shown]
         for row in scores:
@@ -146,9 +189,13 @@ def show(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Run `collect` or `show`."""
+    """Run `check`, `collect` or `show`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
+    checking = commands.add_parser("check", help=check.__doc__)
+    checking.add_argument("--systems", type=Path, required=True, help="systems.tsv")
+    checking.add_argument("names", nargs="+", help="systems")
+    checking.set_defaults(run=check)
     collecting = commands.add_parser("collect", help=collect.__doc__)
     collecting.add_argument("--systems", type=Path, required=True, help="systems.tsv")
     collecting.add_argument("--output", type=Path, required=True, help="run.sh's DIR/SCALE")

@@ -3,7 +3,7 @@
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 # The system is one of Table 3's: trained here unless it is there already.
-source "$here/../bbpe/run.sh" --systems "$here/systems.tsv" --table table3 "$@" en-de/bytenet_v2
+source "$here/../bbpe/run.sh" --systems "$here/systems.tsv" "$@" en-de/bytenet_v2
 
 # A sentence whose words can be told apart in a figure: the first test sentence of 30 to 60 bytes, or else the first.
 sentence="$(LC_ALL=C awk 'NR == 1 { first = $0 } length($0) >= 30 && length($0) <= 60 { print; found = 1; exit }

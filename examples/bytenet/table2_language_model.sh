@@ -106,8 +106,12 @@ train=(fairseq-train "$split" "${task[@]}" "${model[@]}" "${precision[@]}" "${de
   --optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 1 --max-update "$updates"
   --stop-time-hours "$(awk "BEGIN { print $until_minutes / 60 }")" --save-interval-updates 1500
   --keep-interval-updates 1 --no-epoch-checkpoints --save-dir "$output/checkpoints"
-  --log-format json --log-interval 50 "${more[@]}")
+  --log-format json --log-interval $((updates < 500 ? 5 : 50)) "${more[@]}")
 
+# A run with more minutes or updates goes on, and scores again.
+if [[ -e "$output/trained" && "$(< "$output/trained")" != "$minutes $updates ${more[*]}" ]]; then
+  rm -f "$output"/{trained,bits} "$tables/table2.md"
+fi
 if [[ ! -e "$output/trained" ]]; then
   log="$output/stage$stage.log" began=$SECONDS
   say "Stage $stage: training until minute $until_minutes of $minutes, or $updates updates; the log is $log"
@@ -120,7 +124,7 @@ if [[ ! -e "$output/trained" ]]; then
   # A stage's middle line: the first ones carry the start, and compilation.
   speed=$(sed -n 's/.*"wps": "\([0-9.]*\)", "ups".*"num_updates".*/\1/p' "$log" | sort -n |
     awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }')
-  [[ -n "$speed" ]] || die "--stage-minutes $stage_minutes: the stage ended before $log had a line of its speed; give more"
+  [[ -n "$speed" ]] || die "--stage-minutes $stage_minutes: the stage ended before $log had a line of its speed; give more, or more --updates"
   bytes=$(awk "BEGIN { printf \"%d\", $done_updates * $(logged train_wpb) }")
   share=$( ((gpus)) && awk "BEGIN { printf \"%.3f\", $speed * ${flops:-0} / ($peak * 1e12) }" || echo -)
   {
@@ -129,7 +133,7 @@ if [[ ! -e "$output/trained" ]]; then
     printf '%q ' "${train[@]}"
     echo
   } >> "$stages"
-  ((until_minutes < minutes && done_updates < updates)) || touch "$output/trained"
+  ((until_minutes < minutes && done_updates < updates)) || echo "$minutes $updates ${more[*]}" > "$output/trained"
 fi
 if [[ ! -e "$output/trained" ]]; then
   cut -f1-8 "$stages"
