@@ -143,7 +143,7 @@ find_corpus() { # name
   if [[ -n "$from" ]]; then
     for split in $(splits_of "$from" "$source"); do
       lines="$(count_lines "$from/$split.$source")"
-      case "$split" in train) limit=20000 ;; valid) limit=200 ;; *) limit=500 ;; esac
+      case "$split" in train) limit=20000 ;; valid) limit=100 ;; *) limit=200 ;; esac
       for side in "$source" "$target" lang; do
         [[ ! -e "$from/$split.$side" ]] || sample "$from/$split.$side" "$lines" "$limit" > "$part/$split.$side"
       done
