@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairseq_bbpe.analysis.fairseq_recipe import FairseqVocabulary
 from fairseq_bbpe.analysis.parallel_text import ParallelText
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.alphabet import SPACE, symbols_to_bytes
@@ -26,20 +27,26 @@ class Specification:
     path: Path | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Specification:
-        """Read one; raises `UserError` for what is none.
+    def parse(cls, text: str, models: bool = True) -> Specification:
+        """Read one, which may be a .model only with `models`; raises `UserError` for what is none.
 
         >>> Specification.parse("bbpe:4096")
         Specification(name='bbpe:4096', kind='bbpe', size=4096, path=None)
         """
-        if text.endswith(".model"):
+        if models and text.endswith(".model"):
             return cls(Path(text).stem, "model", path=Path(text))
         if text in ("byte", "char"):
             return cls(text, text, 256 if text == "byte" else None)
-        sized = re.fullmatch(r"(bbpe|bpe|fairseq):([1-9][0-9]{0,17})", text, re.ASCII)
+        sized = re.fullmatch(r"(bbpe|bpe|fairseq):([0-9]+)", text, re.ASCII)
         if not sized:
-            raise UserError(f"--vocab {text}: give byte, bbpe:N, char, bpe:N, fairseq:N or a .model file")
-        kind, size = sized[1], int(sized[2])
+            forms = "byte, bbpe:N, char, bpe:N, fairseq:N or a .model file"
+            if not models:
+                forms = "byte, bbpe:N, char, bpe:N or fairseq:N, such as bbpe:4096"
+            raise UserError(f"--vocab {text}: give {forms}")
+        kind, digits = sized.groups()
+        if len(digits) > 18:
+            raise UserError(f"--vocab {text}: no text supports so many pieces: give less, such as {kind}:4096")
+        size = int(digits)
         if kind == "bbpe" and size < 256:
             raise UserError(f"--vocab {text}: a byte-level vocabulary holds all 256 bytes, so give bbpe:256 or more")
         return cls(text, kind, size)
@@ -125,7 +132,7 @@ class Library:
             return Segmenter.of(name, _load(kept, specification.kind))
         print(f"fairseq-bbpe stats: learning {name}", file=sys.stderr)
         try:
-            vocabulary = self._learn(specification)
+            vocabulary = learn(specification.kind, self.text.both_sides(), specification.size, self.workers)
         except UserError as error:
             print(f"fairseq-bbpe stats: {name} is left out: {error}", file=sys.stderr)
             return None
@@ -133,19 +140,16 @@ class Library:
             _write(kept, vocabulary.model)
         return Segmenter.of(name, vocabulary)
 
-    def _learn(self, specification: Specification):
-        lines, size = self.text.both_sides(), specification.size
-        if specification.kind in ("byte", "bbpe"):
-            return Vocabulary.learn(lines, size, workers=self.workers)
-        return _class_of(specification.kind).learn(lines, size, workers=self.workers)
+
+def learn(kind: str, lines: Iterable[bytes], size: int | None, workers: int):
+    """Learn a vocabulary of a kind of `Specification`; raises `UserError` where the text does not support it."""
+    return _class_of(kind).learn(lines, size, workers=workers)
 
 
 def _class_of(kind: str):
-    if kind == "fairseq":
-        from fairseq_bbpe.analysis.fairseq_recipe import FairseqVocabulary  # imports fairseq, and so torch
-
-        return FairseqVocabulary
-    return CharacterVocabulary
+    if kind in ("byte", "bbpe"):
+        return Vocabulary
+    return FairseqVocabulary if kind == "fairseq" else CharacterVocabulary
 
 
 def _load(path: Path, kind: str = "model"):

@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from fairseq_bbpe.analysis.fairseq_recipe import FairseqVocabulary
+from fairseq_bbpe.analysis.vocabularies import Specification, learn
 from fairseq_bbpe.cli.arguments import require_text, require_writable
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.characters import CharacterVocabulary
@@ -94,15 +95,8 @@ class VocabularyChoice:
         >>> VocabularyChoice.parse("bbpe:4096")
         VocabularyChoice(kind='bbpe', size=4096, model=None)
         """
-        kind, _, size = spec.partition(":")
-        sized = kind in ("bbpe", "bpe", "fairseq") and size.isdecimal()
-        if not sized and spec not in ("byte", "char"):
-            raise UserError(f"--vocab {spec}: give byte, bbpe:N, char, bpe:N or fairseq:N, such as bbpe:4096")
-        if len(size) > 18:
-            raise UserError(f"--vocab {spec}: no text supports so many pieces: give less, such as {kind}:4096")
-        if kind == "bbpe" and int(size) < 256:
-            raise UserError(f"--vocab {spec}: a byte-level vocabulary holds all 256 bytes, so give bbpe:256 or more")
-        return cls(kind, int(size) if sized else None)
+        found = Specification.parse(spec, models=False)
+        return cls(found.kind, found.size)
 
     @classmethod
     def existing(cls, path: str) -> "VocabularyChoice":
@@ -139,11 +133,7 @@ class VocabularyChoice:
         if self.model:
             return Vocabulary.load(self.model)
         try:
-            if self.byte_level:
-                return Vocabulary.learn(lines(), self.size or 256, workers=workers)
-            if self.kind == "fairseq":
-                return FairseqVocabulary.learn(lines(), self.size, workers=workers)
-            return CharacterVocabulary.learn(lines(), self.size, workers=workers)
+            return learn(self.kind, lines(), self.size, workers)
         except TooManyPieces as error:
             if not at_most:
                 raise
