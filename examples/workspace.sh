@@ -150,7 +150,7 @@ find_corpus() { # name
     done
   else
     local size=(--pairs 40000 --held-out 1500) languages=()
-    [[ "$scale" != tiny ]] || size=(--pairs 6000 --held-out 100)
+    [[ "$scale" != tiny ]] || size=(--pairs 6000 --held-out 60)
     [[ -z "${embedded[$1]}" ]] || languages=(--languages "${embedded[$1]}" --unseen am)
     python "$root/examples/cldr_corpus.py" --output "$part/cldr" "${size[@]}" "${languages[@]}" > "$part/cldr.log"
     for split in train valid test; do

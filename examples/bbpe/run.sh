@@ -16,10 +16,10 @@ Systems: $(systems_of_table)
 
 $(shared_help)
                  (default: $output)
-  --updates N    updates of each training (default: 120 at the tiny scale, 100000 at base, 300000 at big; Si-En 20000)
+  --updates N    updates of each training (default: 100 at the tiny scale, 100000 at base, 300000 at big; Si-En 20000)
   --minutes M    minutes of each training instead of its updates; more than before goes on where the last run ended
   --gpus N       GPUs to train on, in bf16; 0 is the CPU (default: 0 at the tiny scale, all there are at base and big)
-  --max-tokens N tokens a GPU takes at once, of source or target (default: 4096, tiny 2048); base and big collect as many
+  --max-tokens N tokens a GPU takes at once, of source or target (default: 4096, tiny 1024); base and big collect as many
                  batches as make 32768 for each update. Longer training sentences are left out
   --seed N       (default: 1)
   --systems FILE table of systems and of the paper's figures (default: $systems)
@@ -73,7 +73,7 @@ for name in "${names[@]}"; do
 done
 problem="$(python3 "$here/table.py" check --systems "$systems" "${names[@]}")" || die "$problem"
 case "$scale" in
-  tiny) default_updates=120 max_tokens="${max_tokens:-2048}" gpus="${gpus:-0}" ;;
+  tiny) default_updates=100 max_tokens="${max_tokens:-1024}" gpus="${gpus:-0}" ;;
   base) default_updates=100000 max_tokens="${max_tokens:-4096}" ;;
   big) default_updates=300000 max_tokens="${max_tokens:-4096}" ;;
 esac
