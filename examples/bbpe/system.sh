@@ -156,7 +156,8 @@ minutes_of() { # log
 
 # What a reader needs to judge a system's scores, and to compute them again: KEY<tab>VALUE lines.
 write_facts() { # its folder
-  local log="$1/train.log" source="${source_of[$corpus]}" of
+  local log="$1/train.log" source="${source_of[$corpus]}" of generated="$1/test.log"
+  [[ -e "$generated" ]] || generated="$1/valid.log"
   [[ "$trainable" != none ]] || log="$output/systems/$pretrained/train.log"
   {
     printf '%s\t%s\n' \
@@ -167,8 +168,8 @@ write_facts() { # its folder
       pieces "$(count_lines "$databin/dict.$source.txt")" \
       unknown "$(logged "$databin/preprocess.log" "pieces/test.$source: .* [0-9.]*% replaced")" \
       parameters "$(logged "$log" 'shared model params: [0-9,]*')" \
-      generate_tokens_s "$(logged "$1/test.log" '[0-9.]* tokens/s')" \
-      generate_sentences_s "$(logged "$1/test.log" '[0-9.]* sentences/s')" \
+      generate_tokens_s "$(logged "$generated" '[0-9.]* tokens/s')" \
+      generate_sentences_s "$(logged "$generated" '[0-9.]* sentences/s')" \
       hardware "$device" seed "$seed" commit "$commit" \
       command "OMP_NUM_THREADS=$OMP_NUM_THREADS bash examples/bbpe/run.sh${data:+ --data DATA} --scale $scale --gpus $gpus\
 ${updates:+ --updates $updates}${minutes:+ --minutes $minutes} --max-tokens $max_tokens --seed $seed \
@@ -208,13 +209,16 @@ run_system() { # name
     train_system "$run"
   fi
   finished+=("$1")
-  if [[ "$run/test.scores" -nt "$checkpoint" ]]; then
-    [[ "$run/facts.tsv" -nt "$run/test.scores" && ! "$run/trained" -nt "$run/facts.tsv" ]] || write_facts "$run"
-    return 0
-  fi
-  if [[ ",$tables," == *,figure4,* ]]; then
-    translate "$run" valid "$checkpoint" "$databin/raw/valid.${target_of[$corpus]}"
-  fi
-  translate "$run" test "$checkpoint" "$tests/test.${target_of[$corpus]}" --groups "$tests/test.group"
-  write_facts "$run"
+  local split splits=(test) references=("$tests/test.${target_of[$corpus]}" --groups "$tests/test.group")
+  # Figure 4 shows validation alone.
+  [[ ",$tables," != *,figure4,* ]] || splits=(test valid)
+  [[ "$table" != figure4 ]] || splits=(valid)
+  for split in "${splits[@]}"; do
+    [[ "$split" == test ]] || references=("$databin/raw/valid.${target_of[$corpus]}")
+    if [[ ! "$run/$split.scores" -nt "$checkpoint" ]]; then
+      translate "$run" "$split" "$checkpoint" "${references[@]}"
+      write_facts "$run"
+    fi
+  done
+  [[ -e "$run/facts.tsv" && ! "$run/trained" -nt "$run/facts.tsv" ]] || write_facts "$run"
 }

@@ -109,7 +109,7 @@ def collect(args: argparse.Namespace) -> None:
         folder, system = args.output / "systems" / name, systems[name]
         facts = dict(line.split("\t") for line in (folder / "facts.tsv").read_text(encoding="utf-8").splitlines())
         paper = figures(system[column])
-        scores = read(folder / "test.scores")
+        scores = read(folder / "test.scores") if (folder / "test.scores").exists() else []
         if len(scores) == 2:  # one test set is all there are: by its name where the paper has it
             scores.pop(0 if scores[1]["group"] in paper else 1)
         if (folder / "valid.scores").exists():
