@@ -66,6 +66,7 @@ fi
 [[ -n "$stage_minutes" ]] || stage_minutes="$( ((gpus)) && echo 8 || echo "$minutes")"
 [[ -n "$updates" ]] || updates="$([[ "$scale" == tiny ]] && echo $((300 * minutes)) || echo 16000)"
 task=(--user-dir "$root/fairseq_bbpe" --task byte_language_modeling)
+echo "${data:-Unicode CLDR}" > "$output/data"
 split="$output/split" stages="$output/stages.tsv" tables="$output/tables"
 
 if [[ ! -s "$split/test" ]]; then
