@@ -95,7 +95,8 @@ check_corpus() { # name, folder
         die "$2/$split.$source has $lines lines, $split.$side has $(count_lines "$2/$split.$side"): give parallel files"
     done
   done
-  [[ "$1" != x-en ]] || ! LC_ALL=C grep -q $'\r' "$2"/*.lang || die "$2/*.lang: lines end in carriage returns: remove them"
+  [[ "$1" != x-en ]] || ! LC_ALL=C grep -q $'\r' "$2"/*.lang ||
+    die "$2/*.lang: lines end in carriage returns: remove them"
 }
 
 # Stops where a sentence is longer than a model reads, before it is trained; in training such sentences are left out.
@@ -121,7 +122,8 @@ checksum() { # name, folder
 # Sets `folder` to the raw files of a corpus: from --data, sampled at the tiny scale, or built from Unicode CLDR.
 find_corpus() { # name
   [[ -n "${source_of[$1]:-}" ]] || die "$1: no such corpus; choose from ${!source_of[*]}"
-  local source="${source_of[$1]}" target="${target_of[$1]}" made="$output/corpora/$1" from="" part split lines side limit corpus_name
+  local source="${source_of[$1]}" target="${target_of[$1]}" made="$output/corpora/$1"
+  local from="" part split lines side limit corpus_name
   if [[ -n "$data" ]]; then
     # The corpora's folders, or one corpus's own.
     from="$data"

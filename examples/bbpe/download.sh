@@ -14,10 +14,10 @@ usage: bash examples/bbpe/download.sh CORPUS --output DIR
 Fetches the training, validation and test sets of a corpus with mtdata, which `pip install '.[download]'` installs, and
 lays them out as the other scripts' --data reads them, in DIR/CORPUS:
 
-  en-de  WMT 2014                 train valid test_newstest2014 test_newstest2015 .{en,de}   4.5M pairs  5 GB  30 minutes
-  ja-en  KFTT, TED talks and JESC train valid test_kftt test_ted test_jesc .{ja,en}          3.5M pairs  5 GB  30 minutes
-  x-en   TED, from 58 languages   train valid test .{src,en,lang}                            5.1M pairs  5 GB  30 minutes
-  si-en  OPUS, FLORES-200         train valid test .{si,en}                                  0.6M pairs  1 GB   5 minutes
+  en-de  WMT 2014       train valid test_newstest2014 test_newstest2015 .{en,de}   4.5M pairs  5 GB  30 minutes
+  ja-en  KFTT TED JESC  train valid test_kftt test_ted test_jesc .{ja,en}          3.5M pairs  5 GB  30 minutes
+  x-en   TED            train valid test .{src,en,lang}, 58 languages              5.1M pairs  5 GB  30 minutes
+  si-en  OPUS FLORES    train valid test .{si,en}                                  0.6M pairs  1 GB   5 minutes
 
 The room and the times are estimates: mtdata keeps what it fetched in $MTDATA (~/.mtdata unless set), unpacked, beside
 DIR/CORPUS. corpora.tsv names every set with its mtdata identifiers, and says where it differs from the paper's.

@@ -19,8 +19,8 @@ $(shared_help)
   --updates N    updates of each training (default: 100 at the tiny scale, 100000 at base, 300000 at big; Si-En 20000)
   --minutes M    minutes of each training instead of its updates; more than before goes on where the last run ended
   --gpus N       GPUs to train on, in bf16; 0 is the CPU (default: 0 at the tiny scale, all there are at base and big)
-  --max-tokens N tokens a GPU takes at once, of source or target (default: 4096, tiny 1024); base and big collect as many
-                 batches as make 32768 for each update. Longer training sentences are left out
+  --max-tokens N tokens a GPU takes at once, of source or target (default: 4096, tiny 1024); base and big collect as
+                 many batches as make 32768 for each update. Longer training sentences are left out
   --seed N       (default: 1)
   --systems FILE table of systems and of the paper's figures (default: $systems)
 HELP
