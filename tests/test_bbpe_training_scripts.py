@@ -154,6 +154,15 @@ def test_bytenet_table3(output):
     assert (row["paper"], row["vocabulary"]) == ("18.9", "char")
 
 
+def test_bytenet_figures(output):
+    passed("bytenet/figure5_lengths.sh", "--output", output)
+    assert re.search(r"\| test \| 0\.\d+ \|", (output / "tiny/tables/figure5.md").read_text(encoding="utf-8"))
+    passed("bytenet/figure6_gradients.sh", "--output", output, *SHORT)
+    for name in ("figure5_test", "figure6_gradients"):
+        assert (output / f"tiny/tables/{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert "unknown argument" in refused("bytenet/figure5_lengths.sh", "--fast")
+
+
 def test_a_killed_training_goes_on(output, tmp_path):
     command = ["bash", ROOT / "examples/bbpe/run.sh", "--output", tmp_path, "--updates", "60", "en-de/byte+"]
     run = tmp_path / "tiny/systems/en-de/byte+"
