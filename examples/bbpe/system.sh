@@ -68,6 +68,8 @@ model_flags() {
         # The first version of its paper: Sub-Batch Normalisation, with batches and a search of its own, and n-grams.
         task=translation_sub_batch
         [[ "$scale" != tiny ]] || flags+=(--norm sub_batch --unfold zero)
+        # Two sentences make a batch at least; longer ones are left out of training.
+        flags+=(--max-source-positions $((max_tokens / 2 - 25)) --max-target-positions $((max_tokens / 2 - 25)))
         flags+=(--source-ngrams "$databin/ngrams.${source_of[$corpus]}.pt"
           --target-ngrams "$databin/ngrams.${target_of[$corpus]}.pt")
         [[ -e "$databin/ngrams.${target_of[$corpus]}.pt" ]] ||
@@ -94,9 +96,9 @@ train_system() { # its folder
   save=$((budget[-1] < 10000 ? (budget[-1] + 3) / 4 : 2500))
   [[ "$scale" != tiny || -z "$minutes" ]] || save=200
   command=(fairseq-train "$databin" --source-lang "${source_of[$corpus]}" --target-lang "${target_of[$corpus]}"
-    "${plugin[@]}" --task "$task" "${flags[@]}" "${start[@]}" "${hardware[@]}" --seed "$seed"
+    "${plugin[@]}" --task "$task" "${longest[@]}" "${flags[@]}" "${start[@]}" "${hardware[@]}" --seed "$seed"
     --optimizer adam --adam-betas '(0.9, 0.98)' --lr-scheduler inverse_sqrt --warmup-init-lr 1e-7
-    --criterion label_smoothed_cross_entropy --label-smoothing 0.1 "${longest[@]}"
+    --criterion label_smoothed_cross_entropy --label-smoothing 0.1
     --max-tokens "$max_tokens" --update-freq "$batches" --max-tokens-valid 8192 --skip-invalid-size-inputs-valid-test
     --num-workers 0 --no-epoch-checkpoints --save-dir "$1" --log-interval 20)
   told="OMP_NUM_THREADS=$OMP_NUM_THREADS ${command[*]}"
