@@ -9,7 +9,7 @@ usage: bash scripts/test.sh [PYTEST_ARGUMENT ...]
 
 Runs scripts/setup.sh, the linter, and all tests: properties, golden files, doctests, the real fairseq commands in
 subprocesses, the quick start at a size of seconds, and the commands of README.md. Arguments go to pytest, such as
-`tests/test_recovery.py` or `-k bpe`.
+`tests/text/test_recovery.py` or `-k bpe`.
 HELP
     exit 0
     ;;

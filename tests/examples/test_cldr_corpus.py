@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-SCRIPT = Path(__file__).parents[1] / "examples" / "cldr_corpus.py"
+SCRIPT = Path(__file__).parents[2] / "examples" / "cldr_corpus.py"
 PARTS = ("train", "valid", "test")
 SMALL = ["--pairs", "2400", "--held-out", "200"]
 
