@@ -24,10 +24,14 @@ from fairseq_bbpe.modules.contextualizer import BiGRU, DepthwiseConv
 logger = logging.getLogger(__name__)
 
 CONTEXTS = ("none", "conv", "gru")
+# The paper leaves open where the positions join. The second is its authors' code (fairseq's examples/byte_level_bpe).
+CONTEXT_ORDERS = ("context-first", "positions-first")
 
 
 def build_contextualizer(cfg):
     """The layer that `--embed-context` names, or None; raises `UserError` where there is none of that name."""
+    if cfg.embed_context_order not in CONTEXT_ORDERS:
+        raise UserError(f"--embed-context-order {cfg.embed_context_order}: give one of {', '.join(CONTEXT_ORDERS)}")
     if cfg.embed_context == "none":
         return None
     layers = cfg.embed_context_layers
@@ -76,15 +80,27 @@ class TransformerBBPEEncoder(TransformerEncoderBase):
         return fsdp_wrap(layer, min_num_params=0 if cfg.checkpoint_activations else cfg.min_params_to_wrap)
 
     def forward_embedding(self, src_tokens, token_embedding=None):
-        """`(B, T)` ids -> `(B, T, C)` contextualised embeddings with positions, and without them."""
+        """`(B, T)` ids -> `(B, T, C)` contextualised embeddings with positions, and without them.
+
+        With E the embeddings times sqrt(C), as the Transformer scales its inputs, and P the positions:
+        `context-first` is dropout(contextualize(E) + P), `positions-first` dropout(contextualize(dropout(E + P))).
+        """
         if token_embedding is None:
             token_embedding = self.embed_tokens(src_tokens)
-        if self.contextualizer is not None:
-            padding_mask = src_tokens.eq(self.padding_idx)
-            # Scaled to unit variance as the Transformer's inputs are; fairseq scales what it gets here, so undo that.
-            contextualized = self.contextualizer(self.embed_scale * token_embedding, padding_mask)
-            token_embedding = contextualized / self.embed_scale
-        return super().forward_embedding(src_tokens, token_embedding)
+        embedded = x = self.embed_scale * token_embedding
+        positions_first = self.cfg.embed_context_order == "positions-first"
+        if self.contextualizer is not None and not positions_first:
+            embedded = x = self.contextualizer(x, src_tokens.eq(self.padding_idx))
+        if self.embed_positions is not None:
+            x = x + self.embed_positions(src_tokens)
+        if self.contextualizer is not None and positions_first:
+            x = self.contextualizer(self.dropout_module(x), src_tokens.eq(self.padding_idx))
+        if self.layernorm_embedding is not None:
+            x = self.layernorm_embedding(x)
+        x = self.dropout_module(x)
+        if self.quant_noise is not None:
+            x = self.quant_noise(x)
+        return x, embedded
 
 
 @register_model("transformer_bbpe_ctx")
@@ -120,6 +136,12 @@ class TransformerBBPE(TransformerModel):
             type=int,
             metavar="N",
             help="layers that contextualise, one on another; default: 1",
+        )
+        parser.add_argument(
+            "--embed-context-order",
+            choices=CONTEXT_ORDERS,
+            help="context-first: contextualize the scaled embeddings, then add positions; positions-first: add them "
+            "first, with dropout before and after the context, as the authors' code does; default: context-first",
         )
         parser.add_argument(
             "--trainable",
@@ -201,6 +223,7 @@ def transformer_bbpe_ctx(args):
     args.embed_context = getattr(args, "embed_context", "gru")
     args.embed_context_kernel = getattr(args, "embed_context_kernel", 5)
     args.embed_context_layers = getattr(args, "embed_context_layers", 1)
+    args.embed_context_order = getattr(args, "embed_context_order", "context-first")
     args.trainable = getattr(args, "trainable", "all")
     args.attention_dropout = getattr(args, "attention_dropout", 0.1)
     args.activation_dropout = getattr(args, "activation_dropout", 0.1)
