@@ -78,7 +78,7 @@ else
   say "Training, $updates updates: about 5 minutes; the log is $output/train.log"
   # A terminal gets fairseq's progress bar (stderr); of its log (stdout), all see what concerns the loss.
   fairseq-train "$data" --source-lang src --target-lang en --cpu --seed 1 \
-    --user-dir "$root/fairseq_bbpe" --arch transformer_bbpe_ctx_tiny --share-all-embeddings \
+    --user-dir "$root/fairseq_bbpe" --task translation_bbpe --arch transformer_bbpe_ctx_tiny --share-all-embeddings \
     --encoder-embed-dim "$width" --decoder-embed-dim "$width" \
     --encoder-ffn-embed-dim "$inner" --decoder-ffn-embed-dim "$inner" --dropout 0 \
     --optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 1 \
@@ -96,8 +96,8 @@ else
 fi
 
 # What `generate` and `interactive` share: the model, and the byte-level vocabulary that recovers text from its output.
-translate=("$data" --source-lang src --target-lang en --cpu --user-dir "$root/fairseq_bbpe" --beam 4
-  --path "$checkpoints/checkpoint_last.pt" --bpe bbpe --bbpe-model "$vocabulary")
+translate=("$data" --source-lang src --target-lang en --cpu --user-dir "$root/fairseq_bbpe" --task translation_bbpe
+  --beam 4 --path "$checkpoints/checkpoint_last.pt" --bpe bbpe --bbpe-model "$vocabulary")
 
 if [[ -e "$results/test.en" ]]; then
   skip "Translating the test set"

@@ -59,6 +59,23 @@ class BBPE:
             )
 
 
+def check_fits(bpe, source_dictionary, target_dictionary) -> None:
+    """Raise `UserError` where `bpe` is a `BBPE` whose pieces are not those of both dictionaries; any other passes."""
+    if isinstance(bpe, BBPE):
+        bpe.check_fits(source_dictionary, "source")
+        bpe.check_fits(target_dictionary, "target")
+
+
+def check_configured(cfg, source_dictionary, target_dictionary) -> None:
+    """`check_fits` for the bpe that fairseq's configuration `cfg` asks for, before a command builds it.
+
+    For a model's `prepare_for_inference_`, which all of fairseq's commands call, whatever the task.
+    """
+    bpe = getattr(cfg, "bpe", None)
+    if getattr(bpe, "_name", None) == BBPE.registered_as:
+        check_fits(BBPE(bpe), source_dictionary, target_dictionary)
+
+
 @register_tokenizer("bbpe_recovery")
 class BBPERecovery:
     """Byte recovery for `--eval-bleu-detok`: validation BLEU then counts words of real text, not pieces."""

@@ -9,7 +9,7 @@ from fairseq_bbpe.cli.preparation import Corpus, VocabularyChoice
 _TRAIN = """\
 # train (on a GPU: --arch transformer_bbpe_ctx --fp16)
 fairseq-train {data} {languages} \\
-  --user-dir {plugin} --arch transformer_bbpe_ctx_tiny --share-all-embeddings \\
+  --user-dir {plugin} {task}--arch transformer_bbpe_ctx_tiny --share-all-embeddings \\
   --optimizer adam --adam-betas '(0.9, 0.98)' --lr 0.001 --lr-scheduler inverse_sqrt --warmup-updates 1000 \\
   --criterion label_smoothed_cross_entropy --label-smoothing 0.1 --max-tokens 4096 --max-epoch 20 \\
   {validation} \\
@@ -18,7 +18,7 @@ fairseq-train {data} {languages} \\
 _GENERATE = """\
 # translate, and score on the raw references
 fairseq-generate {data} {languages} --gen-subset {subset} \\
-  --user-dir {plugin} --path {checkpoints}/{checkpoint} --beam 5 --batch-size 64 \\
+  --user-dir {plugin} {task}--path {checkpoints}/{checkpoint} --beam 5 --batch-size 64 \\
   {bpe} > {checkpoints}/{subset}.out
 grep -a ^D- {checkpoints}/{subset}.out | LC_ALL=C sort -V | cut -f3- > {checkpoints}/{subset}.{target}
 sacrebleu {data}/raw/{subset}.{target} < {checkpoints}/{subset}.{target}"""
@@ -36,6 +36,8 @@ def next_commands(corpus: Corpus, choice: VocabularyChoice, destination: Path) -
     }
     model = shlex.quote(str(destination / choice.model_name))
     bpe, option = choice.bpe
+    # Of a vocabulary that is not byte-level, fairseq's own task knows as much as ours.
+    names["task"] = "--task translation_bbpe " if choice.byte_level else ""
     names["bpe"] = f"--bpe {bpe} {option} {model}"
     detokenize = "--eval-bleu-detok bbpe_recovery" if choice.byte_level else f"--eval-bleu-remove-bpe {bpe}"
     if "valid" in corpus.prefixes and bpe == "byte_bpe":

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, make_dataclass
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.models import FairseqEncoderDecoderModel, register_model
 
+from fairseq_bbpe.bpe import check_configured
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.models.unfolding import SourceNetwork, TargetNetwork
 from fairseq_bbpe.modules.length_buckets import LengthBuckets
@@ -136,6 +137,7 @@ class Bytenet(FairseqEncoderDecoderModel):
     def prepare_for_inference_(self, cfg) -> None:
         """Let every sentence run past its source by its own `--max-len-a/b`, and not by its batch's longest source."""
         super().prepare_for_inference_(cfg)
+        check_configured(cfg, self.encoder.dictionary, self.decoder.dictionary)
         self.decoder.max_len = (cfg.generation.max_len_a, cfg.generation.max_len_b)
 
 

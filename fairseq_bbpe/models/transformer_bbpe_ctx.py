@@ -16,7 +16,7 @@ from fairseq.modules.transformer_layer import TransformerEncoderLayerBase
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from fairseq_bbpe.bpe import BBPE
+from fairseq_bbpe.bpe import check_configured
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.models.trainable import freeze_all_but, parse_parts
 from fairseq_bbpe.modules.contextualizer import BiGRU, DepthwiseConv
@@ -159,7 +159,6 @@ class TransformerBBPE(TransformerModel):
         parts = parse_parts(args.trainable)
         model = super().build_model(args, task)
         model.what_trains = freeze_all_but(parts, model)
-        _check_bpe_when_built(task)
         return model
 
     def train(self, mode=True):
@@ -174,12 +173,10 @@ class TransformerBBPE(TransformerModel):
         """fairseq's encoder, on contextualised embeddings."""
         return TransformerBBPEEncoder(cfg, src_dict, embed_tokens)
 
-    @classmethod
-    def from_pretrained(cls, *args, **kwargs):
-        """As fairseq's `from_pretrained`; raises `UserError` if `bbpe_model` does not fit the model's dictionary."""
-        hub = super().from_pretrained(*args, **kwargs)
-        _check_fits(hub.bpe, hub.task)
-        return hub
+    def prepare_for_inference_(self, cfg) -> None:
+        """As fairseq's, under any task; raises `UserError` where `--bbpe-model` is not the dictionaries' vocabulary."""
+        super().prepare_for_inference_(cfg)
+        check_configured(cfg, self.encoder.dictionary, self.decoder.dictionary)
 
 
 def _namespace(cfg: DictConfig, model) -> Namespace:
@@ -197,24 +194,6 @@ def _namespace(cfg: DictConfig, model) -> Namespace:
             f"model: {values['_name']} has no option {', '.join(unknown)}; 'fairseq-train --help' lists them"
         )
     return Namespace(**values)
-
-
-def _check_fits(bpe, task) -> None:
-    if isinstance(bpe, BBPE):
-        bpe.check_fits(task.source_dictionary, "source")
-        bpe.check_fits(task.target_dictionary, "target")
-
-
-def _check_bpe_when_built(task) -> None:
-    """The commands build the bpe after the model: have their task compare it with its dictionaries then."""
-    build_bpe = task.build_bpe
-
-    def build_and_check(args):
-        bpe = build_bpe(args)
-        _check_fits(bpe, task)
-        return bpe
-
-    task.build_bpe = build_and_check
 
 
 @register_model_architecture("transformer_bbpe_ctx", "transformer_bbpe_ctx")

@@ -32,7 +32,7 @@ def build(shared: str = "all", **options) -> TransformerBBPE:
     sizes = {f"{side}_{name}": 16 for side in ("encoder", "decoder") for name in ("embed_dim", "ffn_embed_dim")}
     args = Namespace(arch=ARCH, **sizes, **SHARED[shared], **options)
     ARCH_CONFIG_REGISTRY[ARCH](args)
-    task = Namespace(source_dictionary=dictionary, target_dictionary=dictionary, build_bpe=None)
+    task = Namespace(source_dictionary=dictionary, target_dictionary=dictionary)
     return TransformerBBPE.build_model(args, task)
 
 

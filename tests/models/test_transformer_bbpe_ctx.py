@@ -16,7 +16,7 @@ def _task(symbols: int) -> Namespace:
     dictionary = Dictionary()
     for symbol in range(symbols):
         dictionary.add_symbol(str(symbol))
-    return Namespace(source_dictionary=dictionary, target_dictionary=dictionary, build_bpe=None)
+    return Namespace(source_dictionary=dictionary, target_dictionary=dictionary)
 
 
 def _build(arch: str, symbols: int = 256, **options) -> TransformerBBPE:
