@@ -8,7 +8,7 @@ from omegaconf import MISSING, OmegaConf
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.recovery import pieces_to_text
-from fairseq_bbpe.text.vocabulary import Vocabulary
+from fairseq_bbpe.vocabularies.byte_level import Vocabulary
 
 
 @dataclass

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compare the text room with Hugging Face tokenizers and with fairseq's byte_bpe, on one thread and the same text.
+"""Compare ours with Hugging Face tokenizers and with fairseq's byte_bpe, on one thread and the same text.
 
 Every figure is the best of several runs of the whole text in this process; a ratio above 1 says that ours is faster.
 The first 5 MB of --text serve, or the examples' corpus, which is then built in a temporary folder.
@@ -24,7 +24,8 @@ from fairseq.data.encoders.byte_bpe import ByteBPE
 from fairseq.data.encoders.byte_utils import BYTE_TO_BCHAR, byte_encode, smart_byte_decode
 from tokenizers import ByteLevelBPETokenizer
 
-from fairseq_bbpe.text import Vocabulary, pieces_to_text, recover
+from fairseq_bbpe import Vocabulary
+from fairseq_bbpe.text import pieces_to_text, recover
 from fairseq_bbpe.text.alphabet import bytes_to_symbols
 from fairseq_bbpe.text.lines import BLOCK, read_lines
 

@@ -1,5 +1,5 @@
 # Sourced by the scripts of the vocabularies' tables and figures: their arguments, what they measure with
-# `fairseq-bbpe stats`, and the Markdown that puts the paper's figures beside ours.
+# `fairseq-bbpe analyze`, and the Markdown that puts the paper's figures beside ours.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 # The script has set: item, such as table4; title; own, its corpora; vocab, its vocabularies, or nothing.
@@ -82,14 +82,14 @@ find_text() { # corpus, split
 }
 
 # Writes stats/PART.tsv and PART.run.tsv, which says how; not again if the same command wrote them.
-measure() { # part, corpus, kind, arguments of `fairseq-bbpe stats`
+measure() { # part, corpus, kind, arguments of `fairseq-bbpe analyze`
   local part="$output/stats/$1" corpus="$2" start="$SECONDS" lines
   shift 2
   parts+=("$part.tsv") runs+=("$part.run.tsv")
   if [[ ! -e "$part.tsv" || "$(cat "$part.command" 2> /dev/null)" != "$*" ]]; then
     say "$title: $corpus"
     rm -f "$part".{tsv,command}
-    fairseq-bbpe stats "$@" --output "$part.tsv"
+    fairseq-bbpe analyze "$@" --output "$part.tsv"
     lines="$(count_lines "${text[1]}")"
     printf 'corpus\tsentences\tseconds\tcommit\n%s\t%s\t%s\t%s\n' "$corpus" "$lines" $((SECONDS - start)) \
       "$(git -C "$root" describe --always --dirty 2> /dev/null || echo unknown)" > "$part.run.tsv"

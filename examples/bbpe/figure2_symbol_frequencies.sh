@@ -27,5 +27,5 @@ for corpus in $corpora; do
 done
 copy_parts
 read -ra titles <<< "$corpora"
-fairseq-bbpe draw frequencies --table "${tables[@]}" --titles "${titles[@]}" --output "$output/tables/$item.png"
+fairseq-bbpe plot frequencies --table "${tables[@]}" --titles "${titles[@]}" --output "$output/tables/$item.png"
 report --only rank=1,10,100,1000,10000

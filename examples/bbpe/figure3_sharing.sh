@@ -48,6 +48,6 @@ done
 measure_vocabularies "$item.five" x-en sharing --languages "$codes" --among "${among[@]}"
 measure_vocabularies "$item.all" x-en sharing --languages "$codes"
 copy_parts
-fairseq-bbpe draw sharing --table "${tables[@]}" --titles "x-en: $languages" "x-en: all languages" \
+fairseq-bbpe plot sharing --table "${tables[@]}" --titles "x-en: $languages" "x-en: all languages" \
   --output "$output/tables/$item.png"
 report

@@ -26,7 +26,7 @@ mkdir -p "$output/tables"
 for split in $(splits_of "$folder" en); do
   [[ "$split" == test* ]] || continue
   # English is drawn on the vertical axis, as in the paper.
-  fairseq-bbpe lengths --source "$folder/$split.en" --target "$folder/$split.de" --output "$output/tables/figure5_$split" |
+  fairseq-bbpe analyze length-correlation --source "$folder/$split.en" --target "$folder/$split.de" --output "$output/tables/figure5_$split" |
     tee "$output/tables/figure5_$split.log" >&2
   printf '| %s | %s |\n' "$split" "$(sed -E 's/.*rho //' "$output/tables/figure5_$split.log")"
 done > "$output/tables/figure5.part"

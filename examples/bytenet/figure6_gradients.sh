@@ -9,6 +9,6 @@ source "$here/../bbpe/run.sh" --systems "$here/systems.tsv" "$@" en-de/bytenet_v
 sentence="$(LC_ALL=C awk 'NR == 1 { first = $0 } length($0) >= 30 && length($0) <= 60 { print; found = 1; exit }
   END { if (!found) print first }' "$tests/test.${source_of[$corpus]}")"
 say "The gradients of the translation of: $sentence"
-fairseq-bbpe gradients "$databin" --path "$output/systems/en-de/bytenet_v2/checkpoint_best.pt" \
+fairseq-bbpe analyze saliency "$databin" --checkpoint "$output/systems/en-de/bytenet_v2/checkpoint_best.pt" \
   --sentence "$sentence" --output "$output/tables/figure6_gradients"
 say "The figure is $output/tables/figure6_gradients.png; its table is beside it"

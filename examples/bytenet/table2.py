@@ -25,7 +25,7 @@ def main() -> None:
     """Write both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bits", type=Path, required=True, help="file with our bits/byte")
-    parser.add_argument("--baselines", type=Path, help="what `fairseq-bbpe baselines` printed")
+    parser.add_argument("--baselines", type=Path, help="what `fairseq-bbpe lm baselines` printed")
     parser.add_argument("--facts", type=Path, required=True, help="TSV of names and values")
     parser.add_argument("--tables", type=Path, required=True, help="folder for table2.md and table2.tsv")
     args = parser.parse_args()

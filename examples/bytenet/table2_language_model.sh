@@ -77,7 +77,7 @@ if [[ ! -s "$split/test" ]]; then
     paste -d '\n' "$output"/corpora/cldr/train.{en,src} > "$file"
   fi
   say "Splitting $file by bytes"
-  fairseq-bbpe split --input "$file" --destdir "$split" >&2
+  fairseq-bbpe lm split --input "$file" --output "$split" >&2
 fi
 [[ -s "$stages" ]] ||
   printf 'stage\tupdates\tminutes\tseconds\tbytes\tbytes/s\tshare of peak\tvalidation bits/byte\tcommand\n' > "$stages"
@@ -151,7 +151,7 @@ if [[ ! -s "$output/bits" ]]; then
 fi
 if [[ "$scale" == tiny && ! -s "$output/baselines" ]]; then
   say "Compressing the same bytes"
-  fairseq-bbpe baselines --history "$split/train" "$split/valid" --input "$split/test" > "$output/baselines.part"
+  fairseq-bbpe lm baselines --history "$split/train" "$split/valid" --input "$split/test" > "$output/baselines.part"
   mv "$output/baselines.part" "$output/baselines"
 fi
 

@@ -1,43 +1,14 @@
-"""Tables and the figures drawn from them, written whole or not at all."""
+"""Figures, written whole or not at all."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from fairseq_bbpe.analysis.tables import read_table
 from fairseq_bbpe.errors import UserError
-
-
-def save_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
-    """Write a table of tab-separated values with a line of column names."""
-    part = f"{path}.part"
-    with open(part, "w", encoding="utf-8", newline="\n") as file:
-        for row in (header, *rows):
-            print(*row, sep="\t", file=file)
-    os.replace(part, path)
-
-
-def read_table(path: str | Path) -> tuple[list[str], list[list[str]]]:
-    """Read a table that `save_table` wrote: the names of its columns, and its rows.
-
-    Raises:
-        UserError: there is no such file, it has no row, or a row has another number of columns.
-    """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {getattr(error, 'strerror', 'not UTF-8')}: give a table of this project") from None
-    header, *rows = [line.split("\t") for line in lines]
-    if not rows:
-        raise UserError(f"{path}: has no rows: give a table with a line of column names and lines of values")
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(header):
-            raise UserError(
-                f"{path}: line {number} has {len(row)} columns, the first has {len(header)}: mend the table"
-            )
-    return header, rows
 
 
 def legible(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -72,3 +43,34 @@ def figure(path: str | Path, width: float = 5, height: float = 5) -> Iterator:
     part = f"{path}.part"
     plot.savefig(part, format="png", dpi=150)
     os.replace(part, path)
+
+
+def panels(tables: Sequence[str], titles: Sequence[str] | None, output: str, kind: str, draw: Callable) -> None:
+    """Draw each table with `draw(header, rows, axes)`, side by side under its title (default: its file's name).
+
+    Raises:
+        UserError: as many titles as tables are wanted, or a table is none of this `kind`.
+    """
+    titles = titles or [Path(path).stem for path in tables]
+    if len(titles) != len(tables):
+        raise UserError(f"--titles: {len(titles)} for {len(tables)} tables: give one for each")
+    contents = [read_table(path) for path in tables]
+    for path, (header, _) in zip(tables, contents, strict=True):
+        if len(header) < 2:
+            raise UserError(f"--table {path}: has one column: give a table that 'fairseq-bbpe analyze' wrote")
+    with figure(output, width=max(5, 4 * len(tables)), height=3.5) as plot:
+        from matplotlib import rc_context
+
+        shown, fonts = legible([*titles, *(name for header, _ in contents for name in header)])
+        with rc_context({"font.family": fonts}):
+            all_axes = plot.subplots(1, len(tables), squeeze=False)[0]
+            for axes, title, path, (header, rows) in zip(all_axes, shown, tables, contents, strict=False):
+                try:
+                    draw(header, rows, axes)
+                except UserError as error:
+                    raise UserError(f"--table {path}: {error}") from None
+                except ValueError as error:
+                    raise UserError(
+                        f"--table {path}: is no table of {kind} ({error}): give one that 'fairseq-bbpe analyze' wrote"
+                    ) from None
+                axes.set_title(title)

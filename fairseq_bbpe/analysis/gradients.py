@@ -36,7 +36,7 @@ def input_embedding(network: nn.Module) -> nn.Module:
     for name in ("embedding", "embed_tokens"):
         if isinstance(getattr(network, name, None), nn.Module):
             return getattr(network, name)
-    raise UserError(f"--path: a {type(network).__name__} is no network of a translation model of this plugin")
+    raise UserError(f"--checkpoint: a {type(network).__name__} is no network of a translation model of this plugin")
 
 
 def symbol_gradients(model, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from fairseq_bbpe.analysis.vocabularies import Segmenter
 from fairseq_bbpe.text.recovery import recover
+from fairseq_bbpe.vocabularies.model_file import SubwordVocabulary
 
 PARTIAL_COLUMNS = (
     *("pieces", "tokens", "tokens_partial_%", "entries_partial_%"),
@@ -23,26 +23,26 @@ def is_partial(spelling: bytes) -> bool:
     return len(recover(spelling).encode()) != len(spelling)
 
 
-def partial_row(segmenter: Segmenter, counts: Counter, characters: Iterable[str]) -> tuple:
+def partial_row(vocabulary: SubwordVocabulary, counts: Counter, characters: Iterable[str]) -> tuple:
     """The `PARTIAL_COLUMNS` of one vocabulary.
 
     Args:
-        segmenter: the vocabulary.
-        counts: how often each of its symbols occurs in the running text. The paper leaves open whether its "ratio of
+        vocabulary: the vocabulary.
+        counts: how often each of its pieces occurs in the running text. The paper leaves open whether its "ratio of
             BBPE tokens with partial characters" is one of running tokens or of entries; this counts both.
         characters: the distinct characters of that text. One is whole where some entry holds all its bytes in a row,
             and decomposed otherwise.
     """
-    spellings = {piece: segmenter.spell(piece) for piece in {*segmenter.pieces, *counts}}
+    spellings = {piece: vocabulary.spell(piece) for piece in {*vocabulary.pieces, *counts}}
     partial = {piece for piece, spelling in spellings.items() if is_partial(spelling)}
     running = sum(counts[piece] for piece in partial)
-    whole = {character for piece in segmenter.pieces for character in recover(spellings[piece])}
+    whole = {character for piece in vocabulary.pieces for character in recover(spellings[piece])}
     characters = set(characters)
     return (
-        len(segmenter.pieces),
+        len(vocabulary.pieces),
         counts.total(),
         percent(running, counts.total()),
-        percent(sum(piece in partial for piece in segmenter.pieces), len(segmenter.pieces)),
+        percent(sum(piece in partial for piece in vocabulary.pieces), len(vocabulary.pieces)),
         len(characters),
         len(characters & whole),
         len(characters - whole),

@@ -1,4 +1,4 @@
-"""In how many languages a symbol occurs (Figure 3 of the BBPE paper)."""
+"""In how many languages a piece occurs (Figure 3 of the BBPE paper)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sharing_column(pieces: Iterable[str], counts: Mapping[str, Counter], languag
 
 
 def draw_sharing(header: Sequence[str], rows: Sequence[Sequence[str]], axes) -> None:
-    """Draw a sharing table: of the symbols that occur, the share of those in 1, 2, ... languages.
+    """Draw a sharing table: of the pieces that occur, the share of those in 1, 2, ... languages.
 
     Bars, as in Figure 3; with more languages than fit, lines of the share in so many languages or more.
     """
@@ -42,7 +42,7 @@ def draw_sharing(header: Sequence[str], rows: Sequence[Sequence[str]], axes) -> 
             axes.plot(languages, shares, label=name, markevery=0.1, **line_style(number))
     if few:
         axes.set_xticks(languages)
-    axes.set(xlabel="languages" if few else "languages, at least", ylabel="% of the symbols that occur")
+    axes.set(xlabel="languages" if few else "languages, at least", ylabel="% of the pieces that occur")
     axes.set_ylim(bottom=0)
     axes.grid(axis="y" if few else "both", alpha=0.3)
     axes.set_axisbelow(True)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from fairseq_bbpe.analysis.vocabularies import Segmenter
 from fairseq_bbpe.text.alphabet import bytes_to_symbols
 from fairseq_bbpe.text.display import show_piece
+from fairseq_bbpe.vocabularies.model_file import SubwordVocabulary
 
 TOKEN_COLUMNS = ("source_tokens", "target_tokens", "source", "target")
 
 
-def show_tokens(segmenter: Segmenter, sentence: str) -> list[str]:
+def show_tokens(vocabulary: SubwordVocabulary, sentence: str) -> list[str]:
     """The tokens of a sentence as `fairseq-bbpe show` prints them, whatever the kind of vocabulary."""
-    pieces = segmenter.encode_lines([sentence.encode("utf-8", "surrogateescape")])[0].split()
-    return [show_piece(bytes_to_symbols(segmenter.spell(piece))) for piece in pieces]
+    pieces = vocabulary.encode_lines([sentence.encode("utf-8", "surrogateescape")])[0].split()
+    return [show_piece(bytes_to_symbols(vocabulary.spell(piece))) for piece in pieces]
 
 
-def token_row(segmenter: Segmenter, source: str, target: str) -> tuple:
+def token_row(vocabulary: SubwordVocabulary, source: str, target: str) -> tuple:
     """The `TOKEN_COLUMNS` of one vocabulary."""
-    shown = [show_tokens(segmenter, sentence) for sentence in (source, target)]
+    shown = [show_tokens(vocabulary, sentence) for sentence in (source, target)]
     return (*map(len, shown), *map(" ".join, shown))

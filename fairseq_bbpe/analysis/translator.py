@@ -34,7 +34,7 @@ class Translator:
 
     def __init__(self, checkpoint: str | Path, data: str | Path) -> None:
         if not Path(checkpoint).is_file():
-            raise UserError(f"--path {checkpoint}: no such file; give a checkpoint of fairseq-train")
+            raise UserError(f"--checkpoint {checkpoint}: no such file; give a checkpoint of fairseq-train")
         kept = [(name, Path(data) / name) for name in VOCABULARIES if (Path(data) / name).is_file()]
         if not kept:
             raise UserError(f"{data}: holds none of {', '.join(VOCABULARIES)}; make it with fairseq-bbpe prepare")

@@ -1,6 +1,6 @@
-"""The command `fairseq-bbpe`: every subcommand is a module of this folder with `add_arguments(parser)` and `run(args)`.
+"""The command `fairseq-bbpe`: `commands` lists what there is.
 
-A subcommand's module is imported only when it is asked for, so that help comes at once.
+A command's module is imported only when it is asked for, so that help comes at once.
 """
 
 import argparse
@@ -8,31 +8,16 @@ import importlib
 import os
 import signal
 import sys
+import textwrap
 
 from fairseq_bbpe import __version__
+from fairseq_bbpe.cli.arguments import require_output
+from fairseq_bbpe.cli.commands import COMMANDS, DESCRIPTION, GROUPS, MOVED
 from fairseq_bbpe.errors import UserError
-
-COMMANDS = {
-    "learn": "learn a byte-level BPE vocabulary from raw text",
-    "encode": "raw text -> pieces",
-    "decode": "pieces, such as a model's hypotheses -> text, recovering what is not valid UTF-8",
-    "show": "print the tokens of raw text: whole characters as text, partial ones in hexadecimal",
-    "prepare": "raw parallel files -> a fairseq data-bin, and the commands to run next",
-    "score": "BLEU and chrF of what fairseq-generate wrote, by language or test set",
-    "ngrams": "count a data-bin's n-grams for ByteNet's input embeddings",
-    "stats": "measure parallel text and vocabularies on it (BBPE paper, Tables 1, 3, 4, and Figures 2, 3, 5)",
-    "draw": "draw a figure of the BBPE paper from tables",
-    "lengths": "correlate the lengths of translated sentences (ByteNet paper, Figure 5)",
-    "gradients": "draw which source and target words a translation depends on (ByteNet paper, Figure 6)",
-    "split": "one file -> train, valid and test by bytes, for --task byte_language_modeling",
-    "bits": "what every byte of a file costs under a ByteNet Decoder",
-    "complete": "continue a prompt with a ByteNet Decoder",
-    "baselines": "bits/byte of xz -9 and of an adaptive order-5 model",
-}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one subcommand; returns the exit status: 0, 2 for a mistake in the command line or a file, 128 + a signal."""
+    """Run one command; returns the exit status: 0, 2 for a mistake in the command line or a file, 128 + a signal."""
     argv = sys.argv[1:] if argv is None else argv
     _plug_closed_streams()
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -40,7 +25,10 @@ def main(argv: list[str] | None = None) -> int:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
+        _refuse_moved(argv)
         args = _parse(argv)
+        if "output" in args:
+            require_output(args.output, args.output_is)
         args.run(args)
         sys.stdout.flush()
     except UserError as error:
@@ -80,32 +68,52 @@ def _finish_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _refuse_moved(argv: list[str]) -> None:
+    """Say where a command of version 0.1.0 went."""
+    if argv and argv[0] in MOVED:
+        # `stats KIND` and `draw KIND` keep their second word.
+        kind = [word.replace("isation", "ization") for word in argv[1:2] if argv[0] in ("stats", "draw")]
+        there = " ".join([MOVED[argv[0]], *(word for word in kind if f"{MOVED[argv[0]]} {word}" in COMMANDS)])
+        raise UserError(f"{argv[0]!r} is now 'fairseq-bbpe {there}': see 'fairseq-bbpe {there} --help'")
+
+
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = _parser(argv)
     args, unknown = parser.parse_known_args(argv)
     if unknown or "run" not in args:
-        # The subcommand shows its own usage.
+        # The command shows its own usage.
         refuse = getattr(args, "refuse", parser.error)
         refuse(f"unrecognized arguments: {' '.join(unknown or argv[:1])}")
     return args
 
 
 def _parser(argv: list[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fairseq-bbpe", description="Byte-level subwords for fairseq.")
+    parser = argparse.ArgumentParser(
+        prog="fairseq-bbpe", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}", help="print the version")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    parsers = {"": parser.add_subparsers(title="commands", metavar="COMMAND", required=True)}
     for name, summary in COMMANDS.items():
-        if name in argv[:1]:
-            module = importlib.import_module(f"fairseq_bbpe.cli.{name}")
-            command = commands.add_parser(
-                name,
-                help=summary,
-                description=module.__doc__,
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-                allow_abbrev=False,
-            )
-            module.add_arguments(command)
-            command.set_defaults(run=module.run, refuse=command.error)
+        group, _, word = name.rpartition(" ")
+        if group not in parsers:
+            inner = parsers[""].add_parser(group, help=GROUPS[group], description=f"{GROUPS[group]}.")
+            parsers[group] = inner.add_subparsers(title="commands", metavar="COMMAND", required=True)
+        if name.split() == argv[: len(name.split())]:
+            _add_command(parsers[group], name, word)
         else:
-            commands.add_parser(name, help=summary, add_help=False)
+            parsers[group].add_parser(word, help=summary, add_help=False)
     return parser
+
+
+def _add_command(commands, name: str, word: str) -> None:
+    module = importlib.import_module(f"fairseq_bbpe.cli.{name.replace(' ', '.').replace('-', '_')}")
+    command = commands.add_parser(
+        word,
+        help=COMMANDS[name],
+        description=module.__doc__,
+        epilog=f"example:\n{textwrap.indent(module.EXAMPLE.strip(), '  ')}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(command)
+    command.set_defaults(run=module.run, refuse=command.error)

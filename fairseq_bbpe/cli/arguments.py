@@ -1,12 +1,12 @@
 """Arguments that several subcommands share, and the checks of their values that come before any work."""
 
 import argparse
-import stat
+import os
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 
+from fairseq_bbpe.corpus.checks import require_writable
 from fairseq_bbpe.errors import UserError
 
 # What sentencepiece's trainer takes.
@@ -40,27 +40,41 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def require_text(path: str | Path, flag: str) -> None:
-    """Raise `UserError` unless `path` is a regular file that holds something and can be read."""
-    try:
-        found = Path(path).stat()
-        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
-            # Text is checked, counted and read again; and opening a pipe to look into it would lose its beginning.
-            raise UserError(f"{flag} {path}: is a pipe or a device, to be read only once: give a regular file")
-        with open(path, "rb"):
-            pass
-    except OSError as error:
-        raise UserError(f"{flag} {path}: {error.strerror}: give a file of raw text") from None
-    if not found.st_size:
-        raise UserError(f"{flag} {path}: the file is empty: give one with text in it")
+def add_checkpoint(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add `--checkpoint`, a trained model's file."""
+    parser.add_argument("--checkpoint", required=True, metavar="PATH", help=what)
+    add_renamed(parser, "--path", "--checkpoint")
 
 
-def require_writable(folder: Path, flag: str) -> None:
-    """Raise `UserError` unless files can be made in `folder`."""
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UserError(
-            f"{flag}: cannot write into {folder}: {error.strerror}: give a folder that exists and is yours"
-        ) from None
+def add_output(parser: argparse.ArgumentParser, kind: str, what: str) -> None:
+    """Add `--output`: a FILE, the PREFIX of several files' names, or a FOLDER, which is made where it is missing."""
+    parser.add_argument("--output", required=True, metavar=kind, help=what)
+    parser.set_defaults(output_is=kind)
+
+
+def require_output(output: str, kind: str) -> None:
+    """Raise `UserError` unless `output` names a file, or files, in a folder that can be written to."""
+    path = Path(output)
+    if kind == "FOLDER":
+        require_writable(
+            next(folder for folder in (path.resolve(), *path.resolve().parents) if folder.exists()),
+            flag=f"--output {output}",
+        )
+        return
+    if os.path.basename(output) in ("", ".", ".."):
+        example = os.path.join(output, "name")
+        raise UserError(f"--output {output}: names no file: give one, such as {example}")
+    require_writable(path.parent, f"--output {output}")
+
+
+def add_renamed(parser: argparse.ArgumentParser, old: str, new: str) -> None:
+    """Let a flag of version 0.1.0 say what it is called now."""
+    parser.add_argument(old, action=_Renamed, const=new, help=argparse.SUPPRESS)
+
+
+class _Renamed(argparse.Action):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, nargs="?", dest=argparse.SUPPRESS, **{k: v for k, v in kwargs.items() if k != "dest"})
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        raise UserError(f"{option_string} is now {self.const}")

@@ -10,7 +10,9 @@ import sys
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.lines import map_lines
 from fairseq_bbpe.text.recovery import ON_INVALID, recover
-from fairseq_bbpe.text.vocabulary import Vocabulary
+from fairseq_bbpe.vocabularies.byte_level import Vocabulary
+
+EXAMPLE = "fairseq-bbpe decode < hypotheses.bbpe > hypotheses.txt"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,9 @@ import sys
 
 from fairseq_bbpe.cli.arguments import add_model, add_workers
 from fairseq_bbpe.text.lines import map_lines
-from fairseq_bbpe.text.vocabulary import Vocabulary
+from fairseq_bbpe.vocabularies.byte_level import Vocabulary
+
+EXAMPLE = "fairseq-bbpe encode --model bbpe4k.model < train.en > train.bbpe.en"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

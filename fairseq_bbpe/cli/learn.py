@@ -5,17 +5,17 @@ and need not be valid UTF-8.
 """
 
 import argparse
-import os
 import sys
 from itertools import chain
-from pathlib import Path
 
 from tqdm import tqdm
 
-from fairseq_bbpe.cli.arguments import add_workers, positive, require_text, require_writable
-from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.cli.arguments import add_output, add_workers, positive
+from fairseq_bbpe.corpus.checks import require_text
 from fairseq_bbpe.text.lines import read_lines
-from fairseq_bbpe.text.vocabulary import Vocabulary
+from fairseq_bbpe.vocabularies.byte_level import Vocabulary
+
+EXAMPLE = "fairseq-bbpe learn --input train.ja train.en --vocab-size 4096 --output bbpe4k"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="pieces in the vocabulary: the 256 bytes and N-256 merges; 256 is the paper's byte vocabulary",
     )
-    parser.add_argument(
-        "--output", required=True, metavar="PREFIX", help="where to write: PREFIX.model, PREFIX.dict.txt"
-    )
+    add_output(parser, "PREFIX", "writes PREFIX.model and PREFIX.dict.txt")
     parser.add_argument(
         "--sample",
         type=positive,
@@ -49,10 +47,6 @@ def run(args: argparse.Namespace) -> None:
     """Learn, and write both files."""
     for path in args.input:
         require_text(path, "--input")
-    if os.path.basename(args.output) in ("", ".", ".."):
-        example = os.path.join(args.output, "bbpe")
-        raise UserError(f"--output {args.output}: names no file: give how the files' names begin, such as {example}")
-    require_writable(Path(args.output).parent, f"--output {args.output}")
     # disable=None: a bar only where stderr is a terminal.
     lines = tqdm(chain.from_iterable(map(read_lines, args.input)), desc="reading", unit=" lines", disable=None)
     vocabulary = Vocabulary.learn(

@@ -8,11 +8,14 @@ import argparse
 import os
 from pathlib import Path
 
-from fairseq_bbpe.cli.arguments import positive, require_writable
+from fairseq_bbpe.cli.arguments import add_output, positive
 
 
 def _counts(value: str) -> list[int]:
     return [positive(count) for count in value.split(",")]
+
+
+EXAMPLE = "fairseq-bbpe ngrams data-bin/de-en --output data-bin/de-en/ngrams"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,15 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="occurrences needed for each length from 2; must not fall, and ends the list of lengths (default: "
         "1,500,500,500)",
     )
-    parser.add_argument("--output", required=True, metavar="PREFIX", help="begin of the names of the tables")
+    add_output(parser, "PREFIX", "writes PREFIX.LANGUAGE.pt for either side")
 
 
 def run(args: argparse.Namespace) -> None:
     """Count, write, and say how many n-grams were kept."""
-    from fairseq_bbpe.analysis.ngrams import count_data_bin  # imports torch, which other subcommands do without
+    from fairseq_bbpe.data.ngram_counts import count_data_bin  # imports torch, which other commands do without
 
     prefix = Path(args.output)
-    require_writable(prefix.parent, "--output")
     for language, table in count_data_bin(args.data, args.min_count):
         path = prefix.with_name(f"{prefix.name}.{language}.pt")
         table.save(f"{path}.part")

@@ -13,9 +13,15 @@ import argparse
 from pathlib import Path
 
 from fairseq_bbpe.cli.arguments import add_workers
-from fairseq_bbpe.cli.preparation import Corpus, VocabularyChoice, prepare
-from fairseq_bbpe.cli.recipe import next_commands
+from fairseq_bbpe.corpus.next_commands import next_commands
+from fairseq_bbpe.corpus.parallel_files import Corpus
+from fairseq_bbpe.corpus.preparation import prepare
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.vocabularies.specification import Specification, load_vocabulary
+
+EXAMPLE = """\
+fairseq-bbpe prepare --source-lang ja --target-lang en --vocab bbpe:4096 --destdir data-bin/ja-en \\
+  --trainpref train --validpref valid --testpref test"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--validpref", metavar="PREFIX[,PREFIX]", help="validation files (default: none)")
     parser.add_argument("--testpref", metavar="PREFIX[,PREFIX]", help="test files (default: none)")
     vocabulary = parser.add_mutually_exclusive_group(required=True)
-    vocabulary.add_argument("--vocab", metavar="SPEC", help="vocabulary to learn: byte, bbpe:N, char, bpe:N, fairseq:N")
     vocabulary.add_argument(
-        "--model", metavar="PATH", help="byte-level vocabulary to use as it is, learned elsewhere: to transfer a model"
+        "--vocab", metavar="SPEC", help="vocabulary to learn: byte, bbpe:N, char, bpe:N, fairseq:N; or a .model file"
+    )
+    vocabulary.add_argument(
+        "--model", metavar="PATH", help="vocabulary to use as it is, learned elsewhere: to transfer a model"
     )
     parser.add_argument(
         "--at-most", action="store_true", help="where the text supports fewer than N pieces, learn as many as it does"
@@ -43,7 +51,11 @@ def run(args: argparse.Namespace) -> None:
     if args.at_most and args.model:
         raise UserError(f"--at-most: --model {args.model} is taken as it is: give --vocab SPEC, or leave --at-most out")
     corpus = Corpus.of_prefixes(args.source_lang, args.target_lang, args.trainpref, args.validpref, args.testpref)
-    choice = VocabularyChoice.parse(args.vocab) if args.vocab else VocabularyChoice.existing(args.model)
+    specification = Specification.parse(args.vocab) if args.vocab else Specification.of_file(args.model)
+    if specification.path is not None:
+        load_vocabulary(specification.path)
     destination = Path(args.destdir)
-    prepare(corpus, choice, destination, overwrite=args.overwrite, workers=args.workers, at_most=args.at_most)
-    print(next_commands(corpus, choice, destination))
+    vocabulary = prepare(
+        corpus, specification, destination, overwrite=args.overwrite, workers=args.workers, at_most=args.at_most
+    )
+    print(next_commands(corpus, vocabulary, destination))

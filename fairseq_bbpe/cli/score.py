@@ -6,9 +6,11 @@ hypotheses were not valid UTF-8 before byte recovery (`-` unless --byte-level), 
 
 import argparse
 
-from fairseq_bbpe.analysis.scores import Score, read_hypotheses, score
-from fairseq_bbpe.cli.arguments import require_text
+from fairseq_bbpe.corpus.checks import require_text
+from fairseq_bbpe.scoring import Score, read_hypotheses, score
 from fairseq_bbpe.text.lines import read_lines
+
+EXAMPLE = "fairseq-bbpe score test.out --reference data-bin/ja-en/raw/test.en --byte-level"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

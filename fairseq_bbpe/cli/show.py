@@ -10,7 +10,9 @@ import sys
 from fairseq_bbpe.cli.arguments import add_model, add_workers
 from fairseq_bbpe.text.display import show_pieces
 from fairseq_bbpe.text.lines import map_lines
-from fairseq_bbpe.text.vocabulary import Vocabulary
+from fairseq_bbpe.vocabularies.byte_level import Vocabulary
+
+EXAMPLE = "fairseq-bbpe show --model bbpe4k.model < test.ja"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

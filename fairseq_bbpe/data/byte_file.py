@@ -42,7 +42,7 @@ class ByteFile:
     def __init__(self, path: str | Path, at_least: int = 1, why: str = "anything") -> None:
         self.path = Path(path)
         if not self.path.is_file():
-            raise UserError(f"{path}: no such file; 'fairseq-bbpe split' makes train, valid and test from one file")
+            raise UserError(f"{path}: no such file; 'fairseq-bbpe lm split' makes train, valid and test from one file")
         size = self.path.stat().st_size
         if size == 0:
             raise UserError(f"{path}: the file is empty; give raw text, of {at_least:,} bytes or more")

@@ -25,7 +25,8 @@ class ByteLanguageModelingConfig(FairseqDataclass):
     """Windows of the paper's first version (Section 5): 315 bytes of context, 200 that count."""
 
     data: str = field(
-        default=MISSING, metadata={"help": "folder of the raw files train, valid, test: 'fairseq-bbpe split' makes it"}
+        default=MISSING,
+        metadata={"help": "folder of the raw files train, valid, test: 'fairseq-bbpe lm split' makes it"},
     )
     context_bytes: int = field(
         default=315,

@@ -1,6 +1,5 @@
-"""Text as bytes, bytes as pieces, and back: usable without torch and without fairseq."""
+"""Bytes, their symbols, and the text that any bytes hold: standard library only."""
 
 from fairseq_bbpe.text.recovery import pieces_to_text, recover
-from fairseq_bbpe.text.vocabulary import Vocabulary
 
-__all__ = ["Vocabulary", "pieces_to_text", "recover"]
+__all__ = ["pieces_to_text", "recover"]

@@ -76,7 +76,7 @@ def test_words_sum_their_symbols_and_each_column_has_a_largest_value_of_one():
 
 def test_lengths_as_a_command(corpus, tmp_path):
     sides = ["--source", corpus / "test.src", "--target", corpus / "test.en"]
-    out = run("fairseq-bbpe", "lengths", *sides, "--output", tmp_path / "figure").stdout
+    out = run("fairseq-bbpe", "analyze", "length-correlation", *sides, "--output", tmp_path / "figure").stdout
     table = np.loadtxt(tmp_path / "figure.tsv", skiprows=1, dtype=int)
     assert f"rho {correlation(table):.3f}" in out
     assert table[:, 2].sum() == len((corpus / "test.en").read_text(encoding="utf-8").splitlines())
@@ -86,8 +86,8 @@ def test_lengths_as_a_command(corpus, tmp_path):
 @pytest.mark.parametrize("arch", ["bytenet_tiny", "transformer_bbpe_ctx_tiny"])
 def test_gradients_as_a_command(arch, data_bin, tmp_path):
     run("fairseq-train", data_bin, *QUICK, *ADAM, "--arch", arch, "--max-update", "2", "--save-dir", tmp_path)
-    asked = ["--path", tmp_path / "checkpoint_last.pt", "--sentence", "3 días", "--translation", "three days"]
-    out = run("fairseq-bbpe", "gradients", data_bin, *asked, "--output", tmp_path / "figure").stdout
+    asked = ["--checkpoint", tmp_path / "checkpoint_last.pt", "--sentence", "3 días", "--translation", "three days"]
+    out = run("fairseq-bbpe", "analyze", "saliency", data_bin, *asked, "--output", tmp_path / "figure").stdout
     assert out == "three days\n"
     rows = [line.split("\t") for line in (tmp_path / "figure.tsv").read_text(encoding="utf-8").splitlines()]
     assert rows[0] == ["side", "word", "three", "days", "</s>"]
@@ -100,6 +100,17 @@ def test_gradients_as_a_command(arch, data_bin, tmp_path):
     assert values[4, 0] == values[5, 0] == values[5, 1] == 0
     assert (tmp_path / "figure.png").read_bytes().startswith(PNG)
     missing = run(
-        "fairseq-bbpe", "gradients", data_bin, *asked, "--path", "no.pt", "--output", tmp_path / "x", status=2
+        "fairseq-bbpe",
+        "analyze",
+        "saliency",
+        data_bin,
+        *asked,
+        "--checkpoint",
+        "no.pt",
+        "--output",
+        tmp_path / "x",
+        status=2,
     )
-    assert missing.stderr == "fairseq-bbpe: error: --path no.pt: no such file; give a checkpoint of fairseq-train\n"
+    assert (
+        missing.stderr == "fairseq-bbpe: error: --checkpoint no.pt: no such file; give a checkpoint of fairseq-train\n"
+    )

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from conftest import interruptible
 
 from fairseq_bbpe import __version__
-from fairseq_bbpe.cli import COMMANDS
+from fairseq_bbpe.cli import COMMANDS, GROUPS, MOVED, _parser
 from fairseq_bbpe.text.alphabet import SYMBOLS, bytes_to_symbols
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -142,9 +143,9 @@ def test_bad_input_is_one_line_and_leaves_nothing(model, tmp_path):
 def test_pipes_are_refused_unread(model, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     said = refused("learn", "--input", tmp_path / "pipe", "--vocab-size", "300", "--output", tmp_path / "v")
-    assert "pipe: is a pipe or a device" in said
+    assert "pipe: is a pipe or device" in said
     said = refused("learn", "--input", "/dev/stdin", "--vocab-size", "300", "--output", tmp_path / "v", data=b"text")
-    assert "/dev/stdin: is a pipe or a device" in said
+    assert "/dev/stdin: is a pipe or device" in said
 
 
 @pytest.mark.parametrize("size", [2**31, 10**17])
@@ -215,16 +216,44 @@ def test_counts_are_whole_numbers(value):
     assert f"--vocab-size: {value!r}: give a whole number, 1 or more" in said
 
 
-def test_every_option_has_help_and_help_comes_at_once():
-    assert all(name in run("--help").stdout.decode() for name in COMMANDS)
-    for name in COMMANDS:
-        program = (
-            f"import sys, fairseq_bbpe.cli as cli\ntry: cli.main([{name!r}, '--help'])\nexcept SystemExit: pass\n"
-            f"parser = cli._parser([{name!r}])._subparsers._group_actions[0].choices[{name!r}]\n"
-            "assert all(action.help for action in parser._actions)\n"
-            "assert not {'torch', 'fairseq'} & set(sys.modules)\n"
-        )
-        subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
+def test_help_lists_every_command_and_comes_at_once():
+    said = run("--help").stdout.decode()
+    assert set(said.split()) >= {*GROUPS, *(name for name in COMMANDS if " " not in name)}
+    for group in GROUPS:
+        said = run(group, "--help").stdout.decode()
+        assert set(said.split()) >= {name.split()[1] for name in COMMANDS if name.startswith(f"{group} ")}
+    program = (
+        "import sys, fairseq_bbpe.cli as cli\n"
+        "for name in cli.COMMANDS: cli._parser(name.split())\n"
+        "assert not {'torch', 'fairseq', 'numpy'} & set(sys.modules), sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_help_and_the_example_is_one(name):
+    parser = _parser(name.split())
+    for word in name.split():
+        parser = parser._subparsers._group_actions[0].choices[word]
+    assert all(action.help for action in parser._actions)
+    shown = parser.format_help().partition("\nexample:\n")[2]
+    (example,) = re.findall(r"fairseq-bbpe [^|<>]*", shown.replace("\\\n", ""))
+    words = shlex.split(example)[1:]
+    args = _parser(words).parse_args(words)
+    assert args.run.__module__ == f"fairseq_bbpe.cli.{name.replace(' ', '.').replace('-', '_')}"
+
+
+@pytest.mark.parametrize("old", MOVED)
+def test_a_command_that_moved_says_where_it_went(old):
+    assert f"{old!r} is now 'fairseq-bbpe {MOVED[old]}" in refused(old, "--input", "x")
+    assert _parser(MOVED[old].split())
+
+
+def test_kinds_and_flags_that_were_renamed_say_so():
+    assert "is now 'fairseq-bbpe analyze lengths'" in refused("stats", "lengths", "--source", "x")
+    assert "is now 'fairseq-bbpe plot contextualization'" in refused("draw", "contextualisation")
+    assert "--path is now --checkpoint" in refused("lm", "bits", "--path", "x.pt", "--input", "x")
+    assert "--destdir is now --output" in refused("lm", "split", "--input", "x", "--destdir=x")
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from conftest import interruptible
 
-from fairseq_bbpe.cli.preparation import _becoming
-from fairseq_bbpe.text.characters import characters_of
-from fairseq_bbpe.text.vocabulary import Vocabulary
+from fairseq_bbpe.corpus.staging import replacing
+from fairseq_bbpe.vocabularies.byte_level import Vocabulary
+from fairseq_bbpe.vocabularies.characters import characters_of
 
 data_utils = pytest.importorskip("fairseq.data.data_utils", reason="needs fairseq")
 from fairseq.data import Dictionary  # noqa: E402
@@ -176,7 +176,7 @@ def test_printed_commands_run(corpus, prepared):
 @pytest.mark.parametrize(
     ("change", "arguments", "problem"),
     [
-        ("", ["--vocab", "bbpe"], "--vocab bbpe: give byte, bbpe:N, char, bpe:N or fairseq:N"),
+        ("", ["--vocab", "bbpe"], "--vocab bbpe: give byte, bbpe:N, char, bpe:N, fairseq:N or a"),
         ("", ["--vocab", "unigram:300"], "--vocab unigram:300: give byte"),
         ("", ["--vocab", "byte:256"], "--vocab byte:256: give byte"),
         ("", ["--vocab", "bbpe:255"], "--vocab bbpe:255: .* bbpe:256 or more"),
@@ -193,7 +193,7 @@ def test_printed_commands_run(corpus, prepared):
         ("", ["--vocab", "byte", "--validpref", "valid,,test"], "--validpref holds an empty prefix"),
         ("", ["--vocab", "byte", "--trainpref", ""], "--trainpref holds an empty prefix"),
         ("", ["--vocab", "byte", "--trainpref", "train,valid"], "--trainpref train,valid: give one prefix"),
-        ("rm test.ja; mkfifo test.ja", ["--vocab", "byte"], "--testpref test.ja: is a pipe or a device"),
+        ("rm test.ja; mkfifo test.ja", ["--vocab", "byte"], "--testpref test.ja: is a pipe or device"),
         ("", ["--vocab", "byte", "--destdir", "/"], "--destdir /: is the root"),
         ("rm test.ja", ["--vocab", "byte"], "--testpref test.ja: No such file"),
         (": > valid.en.txt", ["--vocab", "byte"], "--validpref valid.en.txt: the file is empty"),
@@ -258,7 +258,7 @@ def test_interrupted_replacement_leaves_the_old_or_the_new(tmp_path, monkeypatch
     rmtree = shutil.rmtree
     monkeypatch.setattr(Path, "rename", interrupted_rename)
     monkeypatch.setattr(shutil, "rmtree", interrupted_rmtree)
-    with pytest.raises(KeyboardInterrupt), _becoming(tmp_path / "bin") as folder:
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "bin") as folder:
         (folder / "new").touch()
     kept = "new" if renames == 2 else "old"
     assert sorted(tmp_path.rglob("*")) == [tmp_path / "bin", tmp_path / "bin" / kept]

@@ -104,7 +104,7 @@ def test_only_scored_bytes_of_main_windows_count(folder, context, scored, rows, 
 @pytest.mark.parametrize(
     ("build", "words"),
     [
-        (lambda path: ByteFile(path / "absent"), "absent: no such file; 'fairseq-bbpe split'"),
+        (lambda path: ByteFile(path / "absent"), "absent: no such file; 'fairseq-bbpe lm split'"),
         (lambda path: file_of(path, b""), "data: the file is empty"),
         (
             lambda path: file_of(path, b"1") and ByteFile(path / "data", 2, "scoring"),

@@ -74,7 +74,7 @@ def text(tmp_path_factory):
 @pytest.fixture(scope="module")
 def data(text, tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
-    run("fairseq-bbpe", "split", "--input", text, "--destdir", folder)
+    run("fairseq-bbpe", "lm", "split", "--input", text, "--output", folder)
     return folder
 
 
@@ -112,9 +112,9 @@ def test_split_cuts_by_bytes(text, data, tmp_path):
     assert [len(part) for part in parts] == [27009, 1500, 1502]
     assert sorted(os.listdir(data)) == ["test", "train", "valid"]
     shares = ["--shares", "50,25,25", "--destdir", tmp_path]
-    run("fairseq-bbpe", "split", "--input", text, *shares)
+    run("fairseq-bbpe", "lm", "split", "--input", text, *shares)
     assert (tmp_path / "train").stat().st_size == SIZE // 2
-    failed = run("fairseq-bbpe", "split", "--input", text, "--destdir", tmp_path, "--shares", "9,1,1", status=2)
+    failed = run("fairseq-bbpe", "lm", "split", "--input", text, "--output", tmp_path, "--shares", "9,1,1", status=2)
     assert "'9,1,1': give three whole numbers that add up to 100" in failed.stderr
 
 
@@ -127,7 +127,7 @@ def test_four_ways_to_bits_per_byte_agree(data, trained):
     assert bytes.fromhex("".join(byte for byte, _ in scores)) == (data / "valid").read_bytes()[1:]
     assert -np.log2(np.e) * np.mean([float(score) for _, score in scores]) == pytest.approx(printed, abs=1e-4)
 
-    stream = run("fairseq-bbpe", "bits", "--path", trained, "--input", data / "valid")
+    stream = run("fairseq-bbpe", "lm", "bits", "--checkpoint", trained, "--input", data / "valid")
     rows = [line.split("\t") for line in stream.stdout.splitlines()]
     assert [int(offset) for offset, _, _ in rows] == list(range(1, 1500))
     assert [byte for _, byte, _ in rows] == [byte for byte, _ in scores]
@@ -148,14 +148,14 @@ def test_a_continuation_is_valid_text_and_repeats_with_the_seed(text, trained):
     prompt = text.read_bytes()[:9000]
 
     def complete(*options) -> bytes:
-        command = [BIN / "fairseq-bbpe", "complete", "--path", trained, "--bytes", "60", *options]
+        command = [BIN / "fairseq-bbpe", "lm", "complete", "--checkpoint", trained, "--bytes", "60", *options]
         return subprocess.run(command, input=prompt, capture_output=True, check=True, env=environment()).stdout
 
     samples = complete("--samples", "2", "--topk", "20")
     assert samples.decode("utf-8")
     assert samples == complete("--samples", "2", "--topk", "20")
     assert complete("--beam", "3") != samples
-    failed = run("fairseq-bbpe", "complete", "--path", trained, "--beam", "3", "--topk", "5", status=2)
+    failed = run("fairseq-bbpe", "lm", "complete", "--checkpoint", trained, "--beam", "3", "--topk", "5", status=2)
     assert failed.stderr.startswith("fairseq-bbpe: error: --beam searches: leave out")
 
 
@@ -220,7 +220,7 @@ def task_for(folder, **options) -> ByteLanguageModeling:
             {},
             "10 bytes are too short for one window of --context-bytes 7 and --scored-bytes 30; give 37",
         ),
-        (None, {}, "train: no such file; 'fairseq-bbpe split' makes"),
+        (None, {}, "train: no such file; 'fairseq-bbpe lm split' makes"),
         (bytes(99), {"context_bytes": 0}, "--context-bytes 0: even the first byte that counts"),
         (bytes(99), {"scored_bytes": 0}, "--scored-bytes 0: at least one byte"),
         (bytes(99), {"auxiliary_share": 1.0}, "--auxiliary-share must lie between 0 and 1, got 1.0"),
@@ -239,7 +239,7 @@ def test_a_missing_split_is_one_line(data, tmp_path):
     arguments = small_arguments(updates=1)
     failed = run("fairseq-train", tmp_path, *arguments, "--save-dir", tmp_path / "c", status=1)
     assert failed.stderr.splitlines()[-1].startswith(
-        f"error: {tmp_path}/valid: no such file; 'fairseq-bbpe split' makes"
+        f"error: {tmp_path}/valid: no such file; 'fairseq-bbpe lm split' makes"
     )
     assert "Traceback" not in failed.stderr
 

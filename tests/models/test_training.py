@@ -9,7 +9,7 @@ import torch
 import yaml
 from conftest import ADAM, BIN, PLUGIN, QUICK, ROOT, SMALL, environment, run
 
-from fairseq_bbpe.text import Vocabulary
+from fairseq_bbpe import Vocabulary
 
 BATCH = ["--max-tokens", "600"]
 SHORT = ["--max-len-b", "30", "--beam", "2"]
@@ -164,9 +164,10 @@ def test_a_bad_architecture_is_one_line(options, message, data_bin, tmp_path):
     assert not (tmp_path / "c").exists() or not list((tmp_path / "c").iterdir())
 
 
-def test_the_text_room_needs_neither_torch_nor_fairseq():
+def test_the_text_side_needs_neither_torch_nor_fairseq():
     program = (
-        "import fairseq_bbpe.text, fairseq_bbpe.cli, sys; print([m for m in ('torch', 'fairseq') if m in sys.modules])"
+        "import fairseq_bbpe.text, fairseq_bbpe.vocabularies, fairseq_bbpe.cli, sys\n"
+        "print([m for m in ('torch', 'fairseq') if m in sys.modules])"
     )
     assert run("python", "-c", program).stdout.strip() == "[]"
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.alphabet import SPACE, SYMBOLS, bytes_to_symbols
-from fairseq_bbpe.text.characters import CharacterVocabulary, characters_of
 from fairseq_bbpe.text.display import show_pieces
-from fairseq_bbpe.text.learning import sampled, train
-from fairseq_bbpe.text.vocabulary import UNKNOWN, Vocabulary
+from fairseq_bbpe.vocabularies.byte_level import UNKNOWN, Vocabulary
+from fairseq_bbpe.vocabularies.characters import CharacterVocabulary, characters_of
+from fairseq_bbpe.vocabularies.training import sampled, train
 
 GOLDEN = Path(__file__).parent / "golden"
 TEXT = [
@@ -233,10 +233,10 @@ def test_text_needs_neither_torch_nor_fairseq():
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name.partition('.')[0] in ('torch', 'fairseq', 'numpy', 'omegaconf'): raise ImportError(name)\n"
         "sys.meta_path.insert(0, Missing())\n"
-        "from fairseq_bbpe.text import Vocabulary, pieces_to_text, recover\n"
+        "from fairseq_bbpe import Vocabulary, recover\nfrom fairseq_bbpe.text import pieces_to_text\n"
         "v = Vocabulary.learn([b'a b'], 256); assert pieces_to_text(v.encode('caf\\u00e9')) == 'caf\\u00e9'\n"
         "import fairseq_bbpe.cli.learn, fairseq_bbpe.cli.encode, fairseq_bbpe.cli.decode, fairseq_bbpe.cli.show\n"
-        "import fairseq_bbpe.cli.prepare\n"
+        "import fairseq_bbpe.cli.prepare, fairseq_bbpe.vocabularies, fairseq_bbpe.corpus.preparation\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 

@@ -1,0 +1,1 @@
+"""`fairseq-bbpe analyze`: measure text, vocabularies and models."""

@@ -1,0 +1,1 @@
+"""`fairseq-bbpe lm`: language models over raw bytes."""

@@ -1,0 +1,1 @@
+"""`fairseq-bbpe plot`: draw figures from tables."""

@@ -1,0 +1,1 @@
+"""Raw files -> what fairseq trains on: parallel text as a data-bin, and the splits of a file of bytes."""

@@ -1,0 +1,103 @@
+"""What `prepare` does: check everything; learn, encode and binarize in a folder that becomes DESTDIR at the end."""
+
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from fairseq_bbpe.corpus.checks import require_writable
+from fairseq_bbpe.corpus.parallel_files import Corpus
+from fairseq_bbpe.corpus.staging import replacing
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.text.lines import map_lines
+from fairseq_bbpe.vocabularies.model_file import SubwordVocabulary
+from fairseq_bbpe.vocabularies.specification import Specification
+
+
+def prepare(
+    corpus: Corpus,
+    specification: Specification,
+    destination: Path,
+    *,
+    overwrite: bool,
+    workers: int,
+    at_most: bool = False,
+) -> SubwordVocabulary:
+    """Make the data-bin `destination`; raises `UserError` before anything is written, and leaves nothing half-made.
+
+    With `at_most`, a vocabulary that the training text does not support becomes the largest that it does. Returns it.
+    """
+    if ":" in str(destination):
+        raise UserError(f"--destdir {destination}: fairseq would split this path at ':': give one without")
+    destination = destination.resolve()
+    _check_destination(destination, overwrite)
+    if find_spec("fairseq_cli") is None:
+        raise UserError("fairseq is not installed in this Python: 'bash scripts/setup.sh' installs it")
+    with replacing(destination) as folder:
+        _tell(f"vocabulary {specification.path or specification.name}")
+        vocabulary = specification.vocabulary(corpus.training_lines, workers=workers, at_most=at_most)
+        (folder / vocabulary.FILE).write_bytes(vocabulary.model)
+
+        pieces = folder / "pieces"
+        pieces.mkdir()
+        dictionary = pieces / "dict.txt"
+        dictionary.write_text("".join(vocabulary.dictionary_lines()), encoding="utf-8", newline="\n")
+        for name in corpus.prefixes:
+            _tell(f"encoding {name}")
+            for language, path in corpus.files(name).items():
+                _encode(path, pieces / f"{name}.{language}", vocabulary, workers)
+        _tell("fairseq-preprocess")
+        _binarise(corpus, folder, workers)
+        for language in (corpus.source, corpus.target):
+            # fairseq writes the dictionary without the flags of pieces that are spelled like its own symbols.
+            shutil.copyfile(dictionary, folder / f"dict.{language}.txt")
+        shutil.rmtree(pieces)
+
+        raw = folder / "raw"
+        raw.mkdir()
+        for name in corpus.prefixes.keys() - {"train"}:
+            for language, path in corpus.files(name).items():
+                shutil.copyfile(path, raw / f"{name}.{language}")
+    _tell(f"wrote {destination}: {len(vocabulary)} pieces")
+    return vocabulary
+
+
+def _tell(step: str) -> None:
+    print(f"fairseq-bbpe prepare: {step}", file=sys.stderr)
+
+
+def _encode(path: Path, destination: Path, vocabulary: SubwordVocabulary, workers: int) -> None:
+    def encode(lines: list[bytes]) -> list[bytes]:
+        return [pieces.encode() for pieces in vocabulary.encode_lines(lines, workers)]
+
+    with open(path, "rb") as source, open(destination, "wb") as sink:
+        map_lines(encode, source, sink)
+
+
+def _binarise(corpus: Corpus, folder: Path, workers: int) -> None:
+    command = [sys.executable, "-m", "fairseq_cli.preprocess"]
+    command += ["--source-lang", corpus.source, "--target-lang", corpus.target, "--destdir", "."]
+    command += ["--joined-dictionary", "--srcdict", "pieces/dict.txt", "--workers", str(workers)]
+    for split in ("train", "valid", "test"):
+        prefixes = [f"pieces/{name}" for name in corpus.prefixes if name.startswith(split)]
+        if prefixes:
+            command += [f"--{split}pref", ",".join(prefixes)]
+    # Run inside the folder: a comma in its path would look like two prefixes.
+    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+    if finished.returncode:
+        last = finished.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        raise UserError(f"fairseq-preprocess failed with status {finished.returncode}: {last[0]}")
+
+
+def _check_destination(destination: Path, overwrite: bool) -> None:
+    if not destination.name:
+        raise UserError(f"--destdir {destination}: is the root of all files: give a folder inside")
+    nearest = next(folder for folder in destination.parents if folder.exists())
+    require_writable(nearest, f"--destdir {destination}")
+    if not destination.exists() or (destination.is_dir() and not any(destination.iterdir())):
+        return
+    if not (destination / "preprocess.log").is_file():
+        raise UserError(f"--destdir {destination}: exists and is no data-bin: give another folder, or remove it first")
+    if not overwrite:
+        raise UserError(f"--destdir {destination}: exists: give another folder, or --overwrite to replace it")

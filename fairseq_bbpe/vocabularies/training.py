@@ -1,0 +1,109 @@
+"""sentencepiece's trainer as every vocabulary here uses it: text left as it is, lines of any length, interruptible."""
+
+import io
+import math
+import random
+import re
+import threading
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import sentencepiece
+
+from fairseq_bbpe.errors import UserError
+
+# Longest stretch of a line learned from at once, in symbols: sentencepiece's trainer keeps positions in 16 bits.
+_STRETCH = 32768
+
+
+class TooManyPieces(UserError):
+    """The text does not support so many pieces: `largest` is the size that it does, for the same kind of vocabulary."""
+
+    def __init__(self, size: int, largest: int):
+        super().__init__(
+            f"vocabulary size {size}: this text supports at most {largest}: give that or less, or more text"
+        )
+        self.largest = largest
+
+
+def train(sentences: Iterable[str], size: int, *, own_pieces: int, workers: int, verbose: bool, **options) -> bytes:
+    """Train a sentencepiece model of `size` pieces besides sentencepiece's `own_pieces`, and return it serialised.
+
+    Raises `TooManyPieces` where the text does not support so many, `UserError` where it holds more characters, or none.
+    """
+    model = io.BytesIO()
+    options |= {
+        "vocab_size": size + own_pieces,
+        "model_writer": model,
+        "character_coverage": 1.0,
+        "normalization_rule_name": "identity",
+        "max_sentence_length": 4 * _STRETCH,  # in bytes
+        "num_threads": workers,
+        "minloglevel": 0 if verbose else 3,
+    }
+    try:
+        _train_interruptibly(sentences, options)
+    except (RuntimeError, ValueError) as error:
+        if re.search(r"!sentences_.empty|all_chars_count", str(error)):
+            raise UserError("the training text holds no characters but white space: give more text") from None
+        if largest := re.search(r"set it to a value <= (\d+)", str(error)):
+            raise TooManyPieces(size, int(largest[1]) - own_pieces) from None
+        raise UserError(f"vocabulary size {size}: {_remedy(str(error), own_pieces)}") from None
+    return model.getvalue()
+
+
+def _remedy(message: str, own_pieces: int) -> str:
+    if re.search(r'cannot parse "\d+" as int', message):
+        return "no text supports so many pieces: give less, such as 4096"
+    if smallest := re.search(r"smaller than required_chars. \d+ vs (\d+)", message):
+        return f"this text has more characters: give {int(smallest[1]) - own_pieces} or more"
+    return f"sentencepiece could not learn it: {message}"
+
+
+def _train_interruptibly(sentences: Iterable[str], options: dict) -> None:
+    """Train in a worker thread so that the main thread can handle Ctrl-C."""
+    interrupted = threading.Event()
+    failures = []
+
+    def stretches() -> Iterator[str]:
+        for sentence in sentences:
+            if interrupted.is_set():
+                return
+            for start in range(0, len(sentence), _STRETCH):
+                yield sentence[start : start + _STRETCH]
+
+    def run():
+        try:
+            sentencepiece.SentencePieceTrainer.train(sentence_iterator=stretches(), **options)
+        except Exception as error:  # the waiting thread raises it again
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except BaseException:
+        interrupted.set()
+        thread.join(timeout=1)
+        raise
+    if failures:
+        raise failures[0]
+
+
+def sampled(lines: Iterable[bytes], size: int, seed: int = 1) -> list[bytes]:
+    """Draw `size` lines evenly in one pass: reservoir sampling that skips ahead (Li 1994, "Algorithm L").
+
+    >>> len(sampled([b"%d" % n for n in range(1000)], 10)), sampled([b"few"], 10)
+    (10, [b'few'])
+    """
+    draw = random.Random(seed).random
+    rest = iter(lines)
+    reservoir = list(islice(rest, size))
+    largest_key = 1.0
+    while True:
+        largest_key *= (1.0 - draw()) ** (1 / size)
+        skip = int(math.log(1.0 - draw()) / math.log1p(-largest_key)) if largest_key < 1.0 else 0
+        line = next(islice(rest, skip, None), None)
+        if line is None:
+            return reservoir
+        reservoir[int(draw() * size)] = line

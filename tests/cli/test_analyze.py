@@ -1,0 +1,129 @@
+"""`fairseq-bbpe analyze` as a shell runs it: every kind of table, killed and started again, wrong arguments."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import BIN, environment, interruptible, run
+
+from fairseq_bbpe.analysis.tables import read_table
+
+SOURCE = ["猫がマットの上に座った", "", "naïve 猫 ", "مرحبا بكم"] * 5
+TARGET = ["the cat sat on the mat", "nothing", "a naïve cat", "welcome here"] * 5
+LANGUAGES = ["ja", "ja", "fr", "ar"] * 5
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Files src, en and lang."""
+    folder = tmp_path_factory.mktemp("text")
+    for name, lines in (("src", SOURCE), ("en", TARGET), ("lang", LANGUAGES)):
+        (folder / name).write_bytes("\n".join(lines).encode() + b"\n")
+    return folder
+
+
+def analyze(kind, folder, *arguments, status=0):
+    return run(
+        "fairseq-bbpe",
+        "analyze",
+        kind,
+        "--source",
+        folder / "src",
+        "--target",
+        folder / "en",
+        *arguments,
+        status=status,
+    )
+
+
+def test_every_kind_of_table_by_the_command(folder, tmp_path):
+    vocabulary = ["--vocab", "bbpe:300", "char", "--models", tmp_path / "models"]
+    out = ["--output", tmp_path / "table"]
+    analyze("datasets", folder, "--languages", folder / "lang", "--name", "x-en", *out)
+    assert read_table(tmp_path / "table")[1][0][:4] == ["x-en", "train", "20", "3"]
+    analyze("lengths", folder, *vocabulary, *out)
+    header, rows = read_table(tmp_path / "table")
+    shares = ["source_%_of_bytes", "target_%_of_bytes"]
+    assert header == ["corpus", "vocabulary", "pieces", "source", "target", "both", "source/target", *shares]
+    encoded = run(
+        "fairseq-bbpe", "encode", "--model", tmp_path / "models/bbpe-300.model", stdin="\n".join(SOURCE)
+    ).stdout
+    assert rows[0][:4] == ["-", "bbpe:300", "300", f"{len(encoded.split()) / 20:.2f}"]
+    said = analyze("partial", folder, *vocabulary, *out).stderr
+    assert "learning" not in said
+    assert [row[1] for row in read_table(tmp_path / "table")[1]] == ["bbpe:300", "char"]
+    analyze("frequencies", folder, *vocabulary, *out)
+    assert read_table(tmp_path / "table")[0] == ["rank", "bbpe:300", "char"]
+    analyze("sharing", folder, *vocabulary, *out, "--languages", folder / "lang", "--among", "ja", "ar")
+    header, rows = read_table(tmp_path / "table")
+    assert (header, [row[0] for row in rows]) == (["languages", "bbpe:300", "char"], ["0", "1", "2"])
+    assert sum(int(row[1]) for row in rows) == 300
+
+
+def test_killed_and_started_again(corpus, tmp_path):
+    folder, models, table = corpus, tmp_path / "models", tmp_path / "table"
+    files = ["--source", folder / "train.src", "--target", folder / "train.en", "--models", models, "--output", table]
+    command = ["analyze", "lengths", *files, "--vocab", "bbpe:400", "bbpe:2200"]
+    more = [f"bbpe:{size}" for size in range(2000, 2100)]  # so that it is not done before the signal comes
+    with subprocess.Popen(
+        [BIN / "fairseq-bbpe", *map(str, [*command[:-1], *more, "bbpe:2200"])],
+        stderr=subprocess.PIPE,
+        env=environment(),
+        preexec_fn=interruptible,
+    ) as running:
+        while running.poll() is None and not (models / "bbpe-400.model").exists():
+            time.sleep(0.002)
+        running.send_signal(signal.SIGTERM)
+        assert b"Traceback" not in running.stderr.read()
+    assert running.returncode == 128 + signal.SIGTERM
+    assert not table.exists()
+    before = os.stat(models / "bbpe-400.model").st_mtime_ns
+    said = run("fairseq-bbpe", *command).stderr
+    assert "learning bbpe:2200" in said
+    assert "learning bbpe:400\n" not in said
+    assert os.stat(models / "bbpe-400.model").st_mtime_ns == before
+    whole = table.read_bytes()
+    run("fairseq-bbpe", *command[:-2], "bbpe:2200", "bbpe:400")
+    assert whole.splitlines()[1] == table.read_bytes().splitlines()[2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        ("datasets", ["--languages", "en.short"], "en.short has 1: give files of parallel lines"),
+        ("lengths", ["--vocab", "words"], "--vocab words: give byte, bbpe:N"),
+        ("lengths", ["--vocab", "byte", "byte"], "byte is given twice"),
+        ("lengths", ["--vocab", "missing.model"], "--vocab missing.model: No such file"),
+        ("lengths", ["--vocab", "src.model"], "src.model: not a sentencepiece model"),
+        ("lengths", ["--vocab", "byte", "--models", "src"], "--models src: File exists"),
+        ("lengths", ["--vocab", "byte", "--name", "a\tb"], "--name: holds a tab"),
+        ("lengths", ["--vocab", "bpe:99999"], "supports none of these vocabularies"),
+        ("partial", ["--vocab", "byte", "--target", "en.short"], "src has 20 lines, en.short has 1"),
+        ("frequencies", ["--vocab", "byte", "--source", "nowhere"], "--source nowhere: No such file"),
+        ("frequencies", ["--vocab", "byte", "--output", "no/t"], "--output no/t: cannot write into no"),
+        (
+            "sharing",
+            ["--vocab", "byte", "--languages", "lang", "--among", "it"],
+            "--among it: not in lang, which has ar",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(folder, tmp_path, kind, arguments, message):
+    (tmp_path / "en.short").write_text("one line\n")
+    (tmp_path / "src.model").write_text("not a model\n")
+    for name in ("src", "en", "lang"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    command = ["fairseq-bbpe", "analyze", kind, "--source", "src", "--target", "en", "--output", "t", *arguments]
+    said = run(*command, cwd=tmp_path, status=2).stderr.splitlines()
+    assert said[-1].startswith("fairseq-bbpe: error: ")
+    assert message in said[-1]
+    assert all(line.startswith("fairseq-bbpe") for line in said)
+    assert not (tmp_path / "t").exists()
+
+
+def test_wrong_usage_shows_the_usage_of_the_kind():
+    assert run("fairseq-bbpe", "analyze", status=2).stderr.startswith("usage: fairseq-bbpe analyze")
+    said = run("fairseq-bbpe", "analyze", "lengths", "--vocab", "byte", status=2).stderr
+    assert said.startswith("usage: fairseq-bbpe analyze lengths")
