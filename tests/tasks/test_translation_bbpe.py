@@ -8,10 +8,10 @@ from omegaconf import OmegaConf
 
 import fairseq_bbpe
 import fairseq_bbpe.plugin
+from fairseq_bbpe import Vocabulary
 from fairseq_bbpe.bpe import BBPEConfig
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.tasks.translation_bbpe import TranslationBBPE, TranslationBBPEConfig
-from fairseq_bbpe.text import Vocabulary
 
 REFUSED = "--bbpe-model .*other.model: its 256 pieces are not the source dictionary's"
 
