@@ -1,7 +1,7 @@
 """A build backend (PEP 517) that makes an installable wheel of the official fairseq 0.12.2.
 
 pip downloads the source distribution from its own package index, checks its sha256 and builds it; this file then
-makes the edits of edits.py in that wheel, adds checkpoint_files.py, and writes metadata that a modern pip accepts.
+makes the edits of edits.py in that wheel, adds the files below added/, and writes metadata that a modern pip accepts.
 `pip install ./scripts/fairseq` does it all; `pip wheel --no-deps ./scripts/fairseq` leaves the wheel.
 """
 
@@ -15,11 +15,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from edits import EDITS, REQUIREMENTS, Edit, EditError
+from edit import Edit, EditError
+from edits import EDITS, REQUIREMENTS
 
 UPSTREAM = "0.12.2"
 # The label of our edits; a test holds that it is counted up with them, so that an installed fairseq shows which it has.
-LABEL = "bbpe.2"
+LABEL = "bbpe.3"
 VERSION = f"{UPSTREAM}+{LABEL}"
 SHA256 = "34f1b18426bf3844714534162f065ab733e049597476daa35fffb4d06a92b524"
 HERE = Path(__file__).resolve().parent
@@ -45,7 +46,7 @@ def edit_package(root: Path) -> None:
     for edit in EDITS:
         edit.apply(root)
     Edit("fairseq/version.py", r"\{version\}", VERSION, 1, "the version label").apply(root)
-    shutil.copy(HERE / "checkpoint_files.py", root / "fairseq")
+    shutil.copytree(HERE / "added", root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     _edit_metadata(root)
 
 
