@@ -1,5 +1,7 @@
 """Adam in one kernel: the update and the state of fairseq's own loop."""
 
+import copy
+
 import pytest
 import torch
 from fairseq.optim.adam import Adam, FairseqAdam, FairseqAdamConfig
@@ -18,7 +20,7 @@ def problem(cls, steps, dtype=torch.float64, state=None, **options):
     weights = [torch.nn.Parameter(torch.randn(shape, generator=draw, dtype=dtype)) for shape in ((4, 3), (5,), (2,))]
     optimizer = cls(weights, **options)
     if state is not None:
-        optimizer.load_state_dict(state)
+        optimizer.load_state_dict(copy.deepcopy(state))  # loading shares tensors with the state
     for step in range(steps):
         for number, p in enumerate(weights):
             gradient = torch.randn(p.shape, generator=draw, dtype=dtype) * 10.0 ** (-4 * number)
