@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from fairseq_bbpe.modules.sub_batch_norm import BatchParts
+from fairseq_bbpe.modules.batch_parts import BatchParts
 
 
 def reads(layer, length: int, width: int, of_memory: bool = False) -> Tensor:

@@ -120,7 +120,7 @@ if [[ ! -e "$output/trained" ]]; then
     sed -un 's|.*bits_per_byte": "\([0-9.]*\)".*num_updates": "\([0-9]*\)".*|  update \2: \1 bits/byte|p' >&2 ||
     { tail -n 3 "$log" >&2; die "fairseq-train stopped; $log says why"; }
   logged() { sed -n "s/.*\"$1\": \"\{0,1\}\([0-9.]*\).*/\1/p" "$log" | tail -n 1; } # the last one of the stage
-  flops=$(sed -n 's/.* \([0-9]*\) FLOP a byte that counts.*/\1/p' "$log" | tail -n 1)
+  flops=$(sed -n 's/.* \([0-9]*\) FLOP per scored byte.*/\1/p' "$log" | tail -n 1)
   done_updates=$(logged train_num_updates)
   # A stage's middle line: the first ones carry the start, and compilation.
   speed=$(sed -n 's/.*"wps": "\([0-9.]*\)", "ups".*"num_updates".*/\1/p' "$log" | sort -n |

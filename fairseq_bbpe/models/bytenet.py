@@ -58,7 +58,7 @@ class BytenetConfig(FairseqDataclass):
     bucket_width: int = field(default=25, metadata={"help": "Sub-BN pads sentences to a multiple of so many symbols"})
     bucket_longest: int = field(
         default=500,
-        metadata={"help": "longest sentence, in symbols, with statistics of its own; the rest share the last"},
+        metadata={"help": "longest target, in symbols, with statistics of its own; the rest share the last"},
     )
     source_network: ChoiceEnum(["conv", "birnn"]) = field(
         default="conv", metadata={"help": "convolutional, or a bidirectional LSTM (Section 4.1)"}
@@ -92,6 +92,17 @@ def parse_dilations(text: str) -> list[int]:
         raise UserError(f"--dilations {text}: not integers with commas between, such as 1,2,4,8,16") from None
 
 
+def length_buckets(cfg: BytenetConfig) -> LengthBuckets:
+    """The intervals of Sub-BN's statistics; raises UserError where the two flags do not fit."""
+    if cfg.bucket_width < 1:
+        raise UserError(f"--bucket-width must be at least 1, got {cfg.bucket_width}: the paper's is 25")
+    if cfg.bucket_longest < cfg.bucket_width:
+        raise UserError(
+            f"--bucket-longest {cfg.bucket_longest} is below --bucket-width {cfg.bucket_width}: raise the first"
+        )
+    return LengthBuckets(cfg.bucket_width, cfg.bucket_longest)
+
+
 @register_model("bytenet", dataclass=BytenetConfig)
 class Bytenet(FairseqEncoderDecoderModel):
     """Translate in time linear in the lengths, by dynamic unfolding (Section 3.1)."""
@@ -105,7 +116,7 @@ class Bytenet(FairseqEncoderDecoderModel):
             raise UserError(
                 "--left-pad-target: ByteNet unfolds from target step 0, with padding on the right; leave it out"
             )
-        buckets = LengthBuckets(cfg.bucket_width, cfg.bucket_longest) if cfg.norm == "sub_batch" else None
+        buckets = length_buckets(cfg) if cfg.norm == "sub_batch" else None
         return cls(
             SourceNetwork(cfg, parse_dilations(cfg.dilations), task.source_dictionary, buckets),
             TargetNetwork(cfg, parse_dilations(cfg.dilations), task.target_dictionary, buckets),
@@ -116,29 +127,34 @@ class Bytenet(FairseqEncoderDecoderModel):
         """Sub-BN's length intervals: the task batches by them, interval search reads them; None with another norm."""
         return self.encoder.buckets
 
-    def forward(self, src_tokens, src_lengths, prev_output_tokens, auxiliary=0, **kwargs):
+    def forward(self, src_tokens, src_lengths, prev_output_tokens, num_auxiliary=0, statistics=None, **kwargs):
         """Predict every target symbol from those before it, and from the source.
 
         Args:
             src_tokens: (B, S), padded on either side.
             src_lengths: (B,).
             prev_output_tokens: (B, T), shifted targets, padded on the right.
-            auxiliary: how many rows, the last ones, only provide Sub-BN's statistics; they get no prediction.
+            num_auxiliary: how many rows, the last ones, only provide Sub-BN's statistics; they get no prediction.
+            statistics: which of Sub-BN's statistics the batch belongs to; None: each row those of its target length.
 
         Returns:
-            logits (B - auxiliary, T, symbols), and fairseq's dictionary of extras.
+            logits (B - num_auxiliary, T, symbols), and fairseq's dictionary of extras.
+
+        Raises:
+            UserError: Sub-BN in training without auxiliary rows.
         """
-        target_interval = None
         if self.buckets is not None:
-            target_interval = self.buckets.interval(prev_output_tokens.ne(self.decoder.padding_idx).sum(dim=1))
-        encoder_out = self.encoder(src_tokens, src_lengths, auxiliary=auxiliary, target_interval=target_interval)
+            if self.training and not num_auxiliary:
+                raise UserError("--norm sub_batch: train with --task translation_sub_batch, or choose --norm layer")
+            if statistics is None:
+                statistics = self.buckets.statistics(prev_output_tokens.ne(self.decoder.padding_idx).sum(dim=1))
+        encoder_out = self.encoder(src_tokens, src_lengths, num_auxiliary=num_auxiliary, statistics=statistics)
         return self.decoder(prev_output_tokens, encoder_out=encoder_out)
 
     def prepare_for_inference_(self, cfg) -> None:
-        """Let every sentence run past its source by its own `--max-len-a/b`, and not by its batch's longest source."""
+        """As fairseq's; refuses a vocabulary that is not the model's."""
         super().prepare_for_inference_(cfg)
         check_configured(cfg, self.encoder.dictionary, self.decoder.dictionary)
-        self.decoder.max_len = (cfg.generation.max_len_a, cfg.generation.max_len_b)
 
 
 # Second version of the paper: 30 + 30 blocks, and every difference from the first.

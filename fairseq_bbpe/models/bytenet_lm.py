@@ -17,10 +17,11 @@ from torch import Tensor, nn
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.models.bytenet import parse_dilations, preset
+from fairseq_bbpe.modules.batch_parts import BatchParts
 from fairseq_bbpe.modules.masked_conv import DilatedConv
 from fairseq_bbpe.modules.past_columns import PastColumns
 from fairseq_bbpe.modules.residual_blocks import BLOCKS, ResidualStack
-from fairseq_bbpe.modules.sub_batch_norm import NORMS, BatchParts, normalisation
+from fairseq_bbpe.modules.sub_batch_norm import NORMS, normalisation
 
 NO_LIMIT = 1_000_000_000  # fairseq wants a longest input; a convolution has none
 
@@ -67,14 +68,16 @@ class BytenetLM(FairseqLanguageModel):
         """Whether training batches must have an auxiliary part (Sub-BN)."""
         return self.decoder.sub_batch
 
-    def training_flops(self, columns: int, skip: int) -> int:
-        """Floating-point operations of the matrix products of one training window of so many columns.
+    def training_flops(self, columns: int, skip: int, auxiliary_share: float = 0.0) -> int:
+        """Floating-point operations of the matrix products of one scored training window of so many columns.
 
         A weight costs a multiplication and an addition in each column that its block computes; the backward pass costs
-        twice as much again. Norms, gates and embeddings are left out.
+        twice as much again. Norms, gates and embeddings are left out. The windows that only give Sub-BN its statistics,
+        a share of each batch, go through the blocks as well.
         """
         blocks = zip(self.decoder.network.blocks, self.decoder.first_columns(skip), strict=True)
         forward = sum(2 * _matrix_weights(block) * (columns - first) for block, first in blocks)
+        forward = round(forward / (1 - auxiliary_share))
         return 3 * (forward + 2 * _matrix_weights(self.decoder.output) * (columns - skip))
 
 
@@ -105,34 +108,34 @@ class BytenetLMDecoder(FairseqIncrementalDecoder):
         self.output = nn.Linear(width, len(dictionary) - self.specials)
 
     def forward(
-        self, prev_output_tokens, src_lengths=None, encoder_out=None, incremental_state=None, skip=0, auxiliary=0
+        self, prev_output_tokens, src_lengths=None, encoder_out=None, incremental_state=None, skip=0, num_auxiliary=0
     ):
         """Predict the byte after every one of `prev_output_tokens` (B, T), of the first `skip` columns nothing.
 
         Args:
             incremental_state: fairseq's; the columns of earlier calls are remembered, not computed again.
             skip: leading columns whose predictions do not count; they are computed only as far as others read them.
-            auxiliary: rows, the last ones, that only provide Sub-BN's statistics.
+            num_auxiliary: rows, the last ones, that only provide Sub-BN's statistics.
 
         Returns:
-            logits (B - auxiliary, T - skip, symbols), and fairseq's dictionary of extras.
+            logits (B - num_auxiliary, T - skip, symbols), and fairseq's dictionary of extras.
 
         Raises:
             UserError: Sub-BN in training without auxiliary rows.
         """
-        if self.training and self.sub_batch and not auxiliary:
+        if self.training and self.sub_batch and not num_auxiliary:
             raise UserError("--norm sub_batch: train with --task byte_language_modeling, or choose --norm layer")
         if incremental_state is None:
-            return self.logits(self.columns(prev_output_tokens, skip, auxiliary)), {"attn": None}
+            return self.logits(self.columns(prev_output_tokens, skip, num_auxiliary)), {"attn": None}
         past = self.get_incremental_state(incremental_state, "past")
         if past is None:
             past = self.network.past()
             self.set_incremental_state(incremental_state, "past", past)
         return self.logits(self.read(prev_output_tokens[:, past.step :], past)), {"attn": None}
 
-    def columns(self, tokens: Tensor, skip: int = 0, auxiliary: int = 0) -> Tensor:
-        """The last columns (B - auxiliary, T - skip, 2d) of whole sequences (B, T)."""
-        batch = BatchParts(auxiliary=auxiliary)
+    def columns(self, tokens: Tensor, skip: int = 0, num_auxiliary: int = 0) -> Tensor:
+        """The last columns (B - num_auxiliary, T - skip, 2d) of whole sequences (B, T)."""
+        batch = BatchParts(num_auxiliary=num_auxiliary)
         x = self.embedding(tokens)
         begin = 0
         blocks = self.compiled if self.training and self.compiled else self.network.blocks

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from fairseq import utils
 from fairseq.models import FairseqEncoder, FairseqIncrementalDecoder
 from torch import Tensor, nn
 
+from fairseq_bbpe.modules.batch_parts import BatchParts
 from fairseq_bbpe.modules.length_buckets import LengthBuckets
 from fairseq_bbpe.modules.ngram_embedding import NgramEmbedding
 from fairseq_bbpe.modules.recurrent import RecurrentStack
 from fairseq_bbpe.modules.residual_blocks import ResidualStack
-from fairseq_bbpe.modules.sub_batch_norm import BatchParts, normalisation
+from fairseq_bbpe.modules.sub_batch_norm import normalisation
 
 NO_LIMIT = 1_000_000  # fairseq wants a longest sentence; a convolution has none
 
@@ -42,11 +41,11 @@ class SourceNetwork(FairseqEncoder):
                 buckets=len(buckets) if buckets else 1,
             )
 
-    def forward(self, src_tokens, src_lengths=None, auxiliary=0, target_interval=None, **kwargs):
+    def forward(self, src_tokens, src_lengths=None, num_auxiliary=0, statistics=None, **kwargs):
         """Encode `src_tokens` (B, S).
 
         Returns a dictionary: `columns` (B, S', 2d), zero past each sentence; for each row of the target network the
-        row of its columns (`rows`), the source's length (`source_lengths`) and its bucket (`bucket`); `auxiliary`.
+        row of its columns (`rows`); `num_auxiliary` and `statistics`, as `BatchParts` has them.
         """
         # Target step 0 joins source column 0, so a source padded on the left moves to the left.
         src_tokens = utils.convert_padding_direction(src_tokens, self.padding_idx, left_to_right=True)
@@ -56,32 +55,21 @@ class SourceNetwork(FairseqEncoder):
             a, b = self.unfold
             lengths = torch.maximum(lengths, (a * lengths + b - 1e-6).ceil().long())
             src_tokens = F.pad(src_tokens, (0, max(0, int(lengths.max()) - src_tokens.size(1))), value=self.padding_idx)
-        real = torch.arange(src_tokens.size(1), device=src_tokens.device) < lengths.unsqueeze(1)
+        non_pad_mask = torch.arange(src_tokens.size(1), device=src_tokens.device) < lengths.unsqueeze(1)
 
-        bucket = self._bucket(source_lengths, target_interval) if self.buckets is not None else None
-        x = self.network(self.embedding(src_tokens), BatchParts(real, auxiliary, bucket))
+        if statistics is None:  # nobody says how long the target is
+            statistics = 0 if self.buckets is None else self.buckets.likeliest(source_lengths)
+        x = self.network(self.embedding(src_tokens), BatchParts(non_pad_mask, num_auxiliary, statistics))
         return {
-            "columns": x * real.unsqueeze(-1).to(x.dtype),
+            "columns": x * non_pad_mask.unsqueeze(-1).to(x.dtype),
             "rows": torch.arange(x.size(0), device=x.device),
-            "source_lengths": source_lengths,
-            "bucket": bucket,
-            "auxiliary": auxiliary,
+            "statistics": statistics,
+            "num_auxiliary": num_auxiliary,
         }
-
-    def _bucket(self, source_lengths: Tensor, target_interval: Tensor | None) -> Tensor:
-        """Which running statistics each sentence (B,) gets; in training also counts the batch."""
-        source_interval = self.buckets.interval(source_lengths)
-        if target_interval is None:
-            target_interval = self.buckets.likeliest(source_interval)
-        bucket = self.buckets.bucket(source_interval, target_interval)
-        if not self.training:
-            return self.buckets.nearest_seen(bucket)
-        self.buckets.observe(bucket)
-        return bucket
 
     def reorder_encoder_out(self, encoder_out, new_order):
         """Point every hypothesis at its source; the columns themselves are neither copied nor moved."""
-        of_a_row = [key for key in ("rows", "source_lengths", "bucket") if encoder_out[key] is not None]
+        of_a_row = [key for key in ("rows", "statistics") if torch.is_tensor(encoder_out[key])]
         return {**encoder_out, **{key: encoder_out[key].index_select(0, new_order) for key in of_a_row}}
 
     def max_positions(self):
@@ -96,8 +84,6 @@ class TargetNetwork(FairseqIncrementalDecoder):
         super().__init__(dictionary)
         width = 2 * cfg.channels
         self.padding_idx = dictionary.pad()
-        self.end = dictionary.eos()
-        self.max_len: tuple[float, float] | None = None
         self.dropout = cfg.dropout
         self.embedding = NgramEmbedding(len(dictionary), width, self.padding_idx, cfg.target_ngrams)
         self.join = nn.Linear(2 * width, width) if cfg.join == "concatenate" else None
@@ -127,8 +113,8 @@ class TargetNetwork(FairseqIncrementalDecoder):
                 self.set_incremental_state(incremental_state, "past", past)
             first, new = past.step, prev_output_tokens.size(1) - past.step
 
-        real = prev_output_tokens.ne(self.padding_idx) if past is None else None
-        parts = BatchParts(real, encoder_out["auxiliary"], encoder_out["bucket"])
+        non_pad_mask = prev_output_tokens.ne(self.padding_idx) if past is None else None
+        parts = BatchParts(non_pad_mask, encoder_out["num_auxiliary"], encoder_out["statistics"])
         x = self.embedding(prev_output_tokens, last=new if past is not None else None)
         source = source_columns(encoder_out, first, new)
         x = x + source if self.join is None else self.join(torch.cat([x, source], dim=-1))
@@ -137,23 +123,7 @@ class TargetNetwork(FairseqIncrementalDecoder):
             past.advance(new)
         x = parts.main(self.norm(x, parts))
         logits = self.output(F.relu(F.dropout(x, self.dropout, self.training)))
-        return logits, {"attn": None, "must_end": self._must_end(encoder_out, first + new - 1, past)}
-
-    def _must_end(self, encoder_out, step: int, past) -> Tensor | None:
-        """Which hypotheses (B,) have run as far past their own source as `--max-len-a/b` lets them."""
-        if self.max_len is None or past is None:
-            return None
-        a, b = self.max_len
-        return step >= (a * encoder_out["source_lengths"] + b).floor()
-
-    def get_normalized_probs(self, net_output, log_probs: bool, sample=None):
-        """Probabilities (B, T, symbols); a hypothesis that must end keeps only its end-of-sentence symbol's."""
-        probs = super().get_normalized_probs(net_output, log_probs, sample)
-        must_end = net_output[1]["must_end"]
-        if must_end is not None:
-            others = torch.arange(probs.size(-1), device=probs.device) != self.end
-            probs = probs.masked_fill(must_end[:, None, None] & others, -math.inf if log_probs else 0.0)
-        return probs
+        return logits, {"attn": None}
 
     def reorder_incremental_state(self, incremental_state, new_order):
         """Follow the beam: row `b` continues row `new_order[b]`."""

@@ -1,24 +1,33 @@
-"""Buckets by the pair of padded lengths (Section 6): which batches belong together, which statistics to a sentence."""
+"""Length intervals: which statistics belong to a target length, which target lengths to a source length (Section 6).
+
+The paper names lengths twice. In training "each pair of sentences is mapped to a bucket based on the pair of padded
+lengths for efficient batching"; in decoding "each hypothesis uses Sub-BN statistics that are specific to a target
+length interval". So batches are made by the pair, and statistics are kept for each interval of the target alone: one
+set for each pair would leave most sets with a handful of batches, and most of the search with candidates that
+training hardly saw.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from fairseq_bbpe.errors import UserError
+# An interval that holds a smaller share of the training pairs shares the statistics of its nearest neighbour.
+SMALLEST_SHARE = 0.001
 
 
 class LengthBuckets(nn.Module):
-    """Intervals of `width` symbols on either side, a bucket for each pair of them, and how often each was trained on.
+    """Intervals of `width` symbols on either side, and how many training pairs fall into each pair of them.
 
-    Lengths count the end-of-sentence symbol. A length beyond `longest` falls into the last interval.
+    Lengths count the end-of-sentence symbol. A length beyond `longest` falls into the last interval. Intervals that
+    share one set of statistics are neighbours; a set has the number of the interval that it is estimated from.
 
     Args:
         width: of an interval; sentences are padded to the next multiple of it (the paper's: 25).
         longest: the longest sentence with an interval of its own; decides how many statistics are kept.
 
     Raises:
-        UserError: width below 1, or longest below width.
+        ValueError: width below 1, or longest below width.
 
     >>> buckets = LengthBuckets(width=25, longest=100)
     >>> buckets.interval(torch.tensor([1, 25, 26, 100, 4000])).tolist()
@@ -28,55 +37,72 @@ class LengthBuckets(nn.Module):
     def __init__(self, width: int = 25, longest: int = 500) -> None:
         super().__init__()
         if width < 1:
-            raise UserError(f"--bucket-width must be at least 1, got {width}: the paper's is 25")
+            raise ValueError(f"an interval of {width} symbols: at least 1, and the paper's are 25 wide")
         if longest < width:
-            raise UserError(f"--bucket-longest {longest} is below --bucket-width {width}: raise the first")
+            raise ValueError(f"the longest length, {longest}, lies within the first interval of {width} symbols")
         self.width = width
         self.intervals = -(-longest // width)
-        self.register_buffer("batches_seen", torch.zeros(self.intervals, self.intervals, dtype=torch.long))
+        self.register_buffer("pairs", torch.zeros(self.intervals, self.intervals, dtype=torch.long))
 
     def __len__(self) -> int:
-        return self.intervals**2
+        return self.intervals
 
     def interval(self, lengths: Tensor) -> Tensor:
         """Number of the interval of each length, from 0."""
         return ((lengths - 1) // self.width).clamp(0, self.intervals - 1)
 
-    def bounds(self, interval: int) -> tuple[int, int]:
-        """Shortest and longest length of an interval, both included."""
-        return interval * self.width + 1, (interval + 1) * self.width
-
-    def bucket(self, source_interval: Tensor, target_interval: Tensor) -> Tensor:
-        """Number of the bucket of each pair of intervals."""
-        return source_interval * self.intervals + target_interval
-
     @torch.no_grad()
-    def observe(self, bucket: Tensor) -> None:
-        """Count one training batch, under the bucket most of its rows have (as Sub-Batch Normalisation does)."""
-        self.batches_seen.view(-1)[bucket.mode().values] += 1
+    def count(self, source_lengths: Tensor, target_lengths: Tensor) -> None:
+        """Count the training pairs (N,) afresh."""
+        pair = self.interval(source_lengths) * self.intervals + self.interval(target_lengths)
+        self.pairs.copy_(torch.bincount(pair, minlength=self.intervals**2).view_as(self.pairs))
 
-    def nearest_seen(self, bucket: Tensor) -> Tensor:
-        """Replace every bucket without statistics by the nearest with some; all stay where none has any."""
-        seen = self.batches_seen.view(-1).nonzero().squeeze(1)
-        if len(seen) == 0:
-            return bucket
-        source, target = bucket // self.intervals, bucket % self.intervals
-        distance = (source[:, None] - seen // self.intervals).abs() + (target[:, None] - seen % self.intervals).abs()
-        return seen[distance.argmin(dim=1)]
+    def statistics(self, target_lengths: Tensor) -> Tensor:
+        """Number of the statistics of each target length."""
+        return _nearest_frequent(self.pairs.sum(dim=0))[self.interval(target_lengths)]
 
-    def _nearest_source(self, source_interval: int) -> int:
-        seen = self.batches_seen.any(dim=1).nonzero().flatten().tolist()
-        return min(seen, key=lambda interval: abs(interval - source_interval), default=source_interval)
+    def likeliest(self, source_lengths: Tensor) -> Tensor:
+        """For each source length the statistics that most training pairs of such a source have."""
+        return self._pairs_by_statistics().argmax(dim=1)[self.interval(source_lengths)]
 
-    def candidates(self, source_interval: int) -> list[int]:
-        """Target intervals that training saw with this source interval, or else with the nearest; at least one."""
-        targets = self.batches_seen[self._nearest_source(source_interval)].nonzero().flatten().tolist()
-        return targets or [source_interval]
+    def candidates(self, source_length: int, smallest_share: float = 0.0) -> list[int]:
+        """Statistics of at least this share of the training pairs whose source is as long; never none."""
+        pairs = self._pairs_by_statistics()[int(self.interval(torch.tensor(source_length)))]
+        if not pairs.any():
+            return [int(pairs.argmax())]
+        enough = (pairs > 0) & (pairs >= smallest_share * pairs.sum())
+        return enough.nonzero().flatten().tolist() or [int(pairs.argmax())]
 
-    def likeliest(self, source_interval: Tensor) -> Tensor:
-        """The target interval that training saw most often with each source interval (B,), where nobody says which."""
-        best = []
-        for source in source_interval.tolist():
-            seen = self.batches_seen[self._nearest_source(source)]
-            best.append(int(seen.argmax()) if seen.any() else source)
-        return torch.tensor(best, device=source_interval.device)
+    def bounds(self, statistics: int) -> tuple[int, int | None]:
+        """Shortest and longest target length that a set of statistics serves, both included; None has no end."""
+        served = (_nearest_frequent(self.pairs.sum(dim=0)) == statistics).nonzero().flatten()
+        first, last = int(served[0]), int(served[-1])
+        return first * self.width + 1, None if last == self.intervals - 1 else (last + 1) * self.width
+
+    def _pairs_by_statistics(self) -> Tensor:
+        """Training pairs (source interval, statistics); a rare source interval stands for its nearest neighbour."""
+        of_target = _nearest_frequent(self.pairs.sum(dim=0))
+        of_source = _nearest_frequent(self.pairs.sum(dim=1))
+        pooled = torch.zeros_like(self.pairs).index_add_(1, of_target, self.pairs)
+        pooled = torch.zeros_like(self.pairs).index_add_(0, of_source, pooled)[of_source]
+        # Before training nothing is known: as long as the source.
+        return torch.where(pooled.any(), pooled, torch.eye(self.intervals, dtype=pooled.dtype, device=pooled.device))
+
+    def _load_from_state_dict(self, state_dict, prefix, *arguments) -> None:
+        counted = state_dict.pop(prefix + "batches_seen", None)  # version 0.1.0 counted batches
+        if counted is not None:
+            state_dict[prefix + "pairs"] = counted
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+
+def _nearest_frequent(counts: Tensor) -> Tensor:
+    """For each interval (I,) the nearest that holds its share of all pairs, itself where it does; ties to the shorter.
+
+    No interval that is searched for a minimum leaves the device, so that nothing waits for it.
+    """
+    frequent = counts >= (counts.sum() * SMALLEST_SHARE).clamp(min=2)  # a batch must be split in two
+    number = torch.arange(len(counts), device=counts.device)
+    likeliest = (number == counts.argmax()) | ~counts.any()  # of a handful of pairs; before any, each is its own
+    frequent = torch.where(frequent.any(), frequent, likeliest)
+    distance = (number.unsqueeze(1) - number).abs()
+    return distance.masked_fill(~frequent, len(counts)).argmin(dim=1)

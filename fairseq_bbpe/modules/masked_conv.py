@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.modules.batch_parts import BatchParts
 from fairseq_bbpe.modules.past_columns import PastColumns, spread_taps
-from fairseq_bbpe.modules.sub_batch_norm import BatchParts
 
 
 class DilatedConv(nn.Module):
@@ -73,7 +73,7 @@ class CentredConv(DilatedConv):
 
     def forward(self, x: Tensor, batch: BatchParts, past: None = None) -> Tensor:
         assert past is None, "a source network sees its whole input at once"
-        if batch.real is not None:
-            x = x * batch.real.unsqueeze(-1).to(x.dtype)
+        if batch.non_pad_mask is not None:
+            x = x * batch.non_pad_mask.unsqueeze(-1).to(x.dtype)
         side = self.reach // 2
         return self.taps(spread_taps(F.pad(x, (0, 0, side, side)), self.kernel, self.dilation))

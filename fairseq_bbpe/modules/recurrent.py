@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from fairseq_bbpe.modules.sub_batch_norm import BatchParts
+from fairseq_bbpe.modules.batch_parts import BatchParts
 
 
 class PastState:
@@ -46,8 +46,8 @@ class RecurrentStack(nn.Module):
         if past is not None:
             x, past.state = self.lstm(x, past.state)
             return x
-        if batch.real is None or not self.lstm.bidirectional:
+        if batch.non_pad_mask is None or not self.lstm.bidirectional:
             return self.lstm(x)[0]  # padding on the right cannot reach a real column from left to right
-        lengths = batch.real.sum(dim=1).cpu()
+        lengths = batch.non_pad_mask.sum(dim=1).cpu()
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.size(1))[0]

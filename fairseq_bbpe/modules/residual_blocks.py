@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.modules.batch_parts import BatchParts
 from fairseq_bbpe.modules.masked_conv import CentredConv, DilatedConv, MaskedConv
 from fairseq_bbpe.modules.past_columns import PastColumns
-from fairseq_bbpe.modules.sub_batch_norm import BatchParts, normalisation
+from fairseq_bbpe.modules.sub_batch_norm import normalisation
 
 
 class ReLUBlock(nn.Module):

@@ -2,87 +2,86 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
-from fairseq.search import BeamSearch
 from fairseq.sequence_generator import SequenceGenerator
 from torch import Tensor
 
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.search.length_bounds import LengthBoundedGenerator
 
 
-class IntervalBeamSearch(BeamSearch):
-    """fairseq's beam search, with a shortest and a longest length for every sentence of the batch."""
+class IntervalSearch(LengthBoundedGenerator):
+    """Translate each sentence once for every target interval that is common for sources as long, and keep the best.
 
-    def __init__(self, tgt_dict) -> None:
-        super().__init__(tgt_dict)
-        self.shortest = self.longest = torch.empty(0, dtype=torch.long)
+    "We circumvent this issue by simply searching over possible target intervals as a first step during decoding with a
+    beam search; each hypothesis uses Sub-BN statistics that are specific to a target length interval." Hypotheses are
+    ranked by mean log-likelihood a symbol (with fairseq's default `--lenpen 1`), across intervals.
 
-    def set_bounds(self, shortest: Tensor, longest: Tensor) -> None:
-        """Lengths (B,), end of sentence included, between which the coming search must end."""
-        self.shortest, self.longest = shortest, longest
+    Args:
+        smallest_interval_share: an interval with a smaller share of the training pairs whose source is as long is not
+            searched.
 
-    def step(self, step, lprobs, scores, prev_output_tokens=None, original_batch_idxs=None):
-        length = step + 1
-        end = torch.arange(lprobs.size(-1), device=lprobs.device) == self.eos
-        too_short = (length < self.shortest)[:, None, None] & end
-        too_long = (length >= self.longest)[:, None, None] & ~end
-        lprobs = lprobs.masked_fill(too_short | too_long, -math.inf)
-        return super().step(step, lprobs, scores, prev_output_tokens, original_batch_idxs)
-
-    def prune_sentences(self, batch_idxs: Tensor) -> None:
-        """Forget the sentences that are finished."""
-        self.shortest, self.longest = self.shortest[batch_idxs], self.longest[batch_idxs]
-
-
-class IntervalSearch(SequenceGenerator):
-    """Translate each sentence once for every target interval that training saw with its source's, and keep the best.
-
-    Hypotheses are ranked by mean log-likelihood a symbol (with fairseq's default `--lenpen 1`), across intervals.
+    Raises:
+        UserError: models whose statistics belong to other intervals.
     """
 
-    def __init__(self, models, tgt_dict, **options) -> None:
-        super().__init__(models, tgt_dict, **{**options, "search_strategy": IntervalBeamSearch(tgt_dict)})
-        shapes = {(model.buckets.width, model.buckets.intervals) for model in models}
-        if len(shapes) > 1:
+    def __init__(self, models, tgt_dict, smallest_interval_share: float = 0.005, **options) -> None:
+        super().__init__(models, tgt_dict, **options)
+        self.smallest_interval_share = smallest_interval_share
+        if len({_intervals(model.buckets) for model in models}) > 1:
             raise UserError(
-                f"--path: models with different (--bucket-width, intervals) {sorted(shapes)} cannot search together"
+                "--path: models that keep Sub-BN's statistics for different intervals cannot search together; they "
+                "were trained with another --bucket-width or --bucket-longest, or on sentences of other lengths"
             )
 
     @torch.no_grad()
     def generate(self, models, sample, prefix_tokens=None, **options):
-        """As fairseq's: for each sentence a list of hypotheses, best first, at most `--beam` of them."""
+        """As fairseq's: for each sentence a list of hypotheses, best first, at most `--beam` of them.
+
+        The candidates of a batch run in batches of as many rows, so they need no more memory than it was made for.
+        """
         net_input = sample["net_input"]
-        lengths = net_input["src_tokens"].ne(self.pad).sum(dim=1)
-        limits = (self.max_len_a * lengths + self.max_len_b).floor().long() + 1  # fairseq's does not count the end
-        rows, intervals = self._candidates(lengths, limits)
-
-        buckets = self.model.single_model.buckets
-        shortest = intervals * buckets.width + 1
-        longest = torch.minimum((intervals + 1) * buckets.width, limits[rows])
-        # The last interval also holds whatever is longer than every bucket.
-        longest = torch.where(intervals == buckets.intervals - 1, limits[rows], longest)
-        self.search.set_bounds(torch.minimum(shortest, longest), longest)
-
-        expanded = {"src_tokens": net_input["src_tokens"][rows], "target_interval": intervals}
-        if prefix_tokens is not None:
-            prefix_tokens = prefix_tokens[rows]
-        found = self._generate({"net_input": expanded}, prefix_tokens=prefix_tokens, **options)
-
-        best = [[] for _ in range(len(lengths))]
-        for row, hypotheses in zip(rows.tolist(), found, strict=True):
-            best[row] += hypotheses
+        source = net_input["src_tokens"]
+        candidates = self._candidates(source, *self.possible_lengths(net_input, prefix_tokens))
+        candidates.sort(key=lambda candidate: candidate[2:])  # those of like lengths together
+        best: list[list[dict]] = [[] for _ in source]
+        for first in range(0, len(candidates), len(source)):
+            rows, statistics, shortest, longest = source.new_tensor(candidates[first : first + len(source)]).T
+            expanded = {"src_tokens": source[rows], "src_lengths": source[rows].ne(self.pad).sum(dim=1)}
+            of_these = {"net_input": {**expanded, "statistics": statistics}}
+            if torch.is_tensor(sample.get("id")):
+                of_these["id"] = sample["id"][rows]
+            self.search.set_bounds(shortest, longest)
+            prefix = None if prefix_tokens is None else prefix_tokens[rows]
+            found = SequenceGenerator._generate(self, of_these, prefix_tokens=prefix, **options)
+            for row, hypotheses in zip(rows.tolist(), found, strict=True):
+                best[row] += hypotheses
         return [sorted(each, key=lambda hypothesis: -hypothesis["score"])[: self.beam_size] for each in best]
 
-    def _candidates(self, lengths: Tensor, limits: Tensor) -> tuple[Tensor, Tensor]:
-        """For each candidate its sentence and its target interval; no interval lies wholly beyond `--max-len-a/b`."""
+    def _candidates(self, source: Tensor, shortest: Tensor, longest: Tensor) -> list[tuple[int, int, int, int]]:
+        """Row, statistics, shortest and longest length of each candidate; at least one for each sentence (B, S)."""
         buckets = self.model.single_model.buckets
-        rows, intervals = [], []
-        for row, (source, limit) in enumerate(zip(buckets.interval(lengths).tolist(), limits.tolist(), strict=True)):
-            candidates = buckets.candidates(source)
-            reachable = [interval for interval in candidates if buckets.bounds(interval)[0] <= limit]
-            chosen = reachable or candidates[:1]
-            rows += [row] * len(chosen)
-            intervals += chosen
-        return lengths.new_tensor(rows), lengths.new_tensor(intervals)
+        lengths = source.ne(self.pad).sum(dim=1)
+        common: dict[int, list[tuple]] = {}  # of each source interval
+        candidates = []
+        for row, (length, low, high) in enumerate(zip(*map(Tensor.tolist, (lengths, shortest, longest)), strict=True)):
+            interval = (length - 1) // buckets.width
+            if interval not in common:
+                numbers = buckets.candidates(length, self.smallest_interval_share)
+                common[interval] = [(number, *buckets.bounds(number)) for number in numbers]
+            bounds = {
+                number: (max(low, first), high if last is None else min(high, last))
+                for number, first, last in common[interval]
+            }
+            possible = {key: (first, last) for key, (first, last) in bounds.items() if first <= last}
+            if not possible:  # the flags or the prefix want what training never saw: the nearest statistics serve
+                nearest = min(bounds, key=lambda key: bounds[key][0] - bounds[key][1])
+                possible = {nearest: (low, high)}
+            candidates += [(row, statistics, *ends) for statistics, ends in possible.items()]
+        return candidates
+
+
+def _intervals(buckets) -> tuple:
+    """What two models must agree on for a hypothesis to lie in the same interval of both."""
+    ends = torch.arange(1, buckets.intervals + 1, device=buckets.pairs.device) * buckets.width
+    return buckets.width, *buckets.statistics(ends).tolist()

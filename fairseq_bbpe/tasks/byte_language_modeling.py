@@ -15,14 +15,14 @@ from omegaconf import II, MISSING
 from fairseq_bbpe.data.byte_file import ByteFile, byte_dictionary
 from fairseq_bbpe.data.byte_windows import EvaluationWindows, TrainingWindows, check_windows
 from fairseq_bbpe.errors import UserError
-from fairseq_bbpe.tasks.translation_sub_batch import share_statistics
+from fairseq_bbpe.tasks.sub_batch_statistics import SubBatchStatistics
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class ByteLanguageModelingConfig(FairseqDataclass):
-    """Windows of the paper's first version (Section 5): 315 bytes of context, 200 that count."""
+    """Windows of the paper's first version (Section 5): 315 bytes of context, 200 scored."""
 
     data: str = field(
         default=MISSING,
@@ -30,16 +30,17 @@ class ByteLanguageModelingConfig(FairseqDataclass):
     )
     context_bytes: int = field(
         default=315,
-        metadata={"help": "bytes of a training window that are only read (second version of the paper: 100)"},
+        metadata={"help": "bytes of context in a training window (second version of the paper: 100)"},
     )
     scored_bytes: int = field(
-        default=200, metadata={"help": "bytes of a training window that count (second version of the paper: 400)"}
+        default=200,
+        metadata={"help": "scored bytes of a training window (second version of the paper: 400)"},
     )
     eval_context_bytes: int = field(
         default=0,
         metadata={
-            "help": "bytes read before the scored ones in validation and fairseq-eval-lm; 0: the model's receptive "
-            "field, or --context-bytes where it has none"
+            "help": "bytes of context in validation and fairseq-eval-lm; 0: the model's receptive field, or "
+            " --context-bytes where it has none"
         },
     )
     eval_scored_bytes: int = field(
@@ -51,6 +52,10 @@ class ByteLanguageModelingConfig(FairseqDataclass):
     )
     auxiliary_share: float = field(
         default=0.5, metadata={"help": "share of a training batch that only gives Sub-BN its statistics (Section 3.5)"}
+    )
+    statistics_batches: int = field(
+        default=16,
+        metadata={"help": "batches from which Sub-BN's statistics are estimated before validation and saving"},
     )
     max_target_positions: int = field(
         default=0,
@@ -64,7 +69,7 @@ class ByteLanguageModelingConfig(FairseqDataclass):
 
 
 @register_task("byte_language_modeling", dataclass=ByteLanguageModelingConfig)
-class ByteLanguageModeling(FairseqTask):
+class ByteLanguageModeling(SubBatchStatistics, FairseqTask):
     """Train and score a language model on files of bytes.
 
     `loss` in fairseq's logs and in `fairseq-eval-lm` is in bits, and its tokens are the scored bytes, so it is
@@ -141,34 +146,28 @@ class ByteLanguageModeling(FairseqTask):
         )
         logger.info(
             f"{path}: {len(windows.file):,} bytes, an epoch of {len(windows):,} windows, each {context} bytes of "
-            f"context and {scored} that count{self._context_in_vain(context)}"
+            f"context and {scored} scored{self._unused_context(context)}"
         )
         if windows.crop:
-            flops = self.model.training_flops(context + scored - 1, context - 1)
-            logger.info(f"{flops} FLOP in a training window, {flops / scored:.0f} FLOP a byte that counts")
+            flops = self.model.training_flops(context + scored - 1, context - 1, windows.auxiliary_share)
+            logger.info(f"{flops} FLOP per scored window, {flops / scored:.0f} FLOP per scored byte")
         return windows
 
     def _evaluation_windows(self, path: Path) -> EvaluationWindows:
         context, scored = self.eval_window()
-        file = ByteFile(path, at_least=2, why="scoring: every byte after the first counts")
+        file = ByteFile(path, at_least=2, why="scoring: every byte after the first is scored")
         windows = EvaluationWindows(file, context, scored, self.dictionary.pad())
         logger.info(
             f"{path}: {len(file) - 1:,} bytes to score in {len(windows):,} windows, each {context} bytes of context "
-            f"and {scored} that count; loss (base 2) is bits/byte{self._context_in_vain(context)}"
+            f"and {scored} scored; loss (base 2) is bits/byte{self._unused_context(context)}"
         )
         return windows
 
-    def _context_in_vain(self, context: int) -> str:
+    def _unused_context(self, context: int) -> str:
         field = self.receptive_field
         if field is None or context <= field:
             return ""
-        return f"; the model sees only {field} bytes back, so {context - field} bytes of context bring nothing"
-
-    def begin_valid_epoch(self, epoch, model):
-        """Share Sub-BN's running statistics among the processes: each has only seen its own windows."""
-        super().begin_valid_epoch(epoch, model)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            share_statistics(model)
+        return f"; the receptive field is {field} bytes; {context - field} bytes of context are unused"
 
     def eval_lm_dataloader(
         self, dataset, max_tokens=36000, batch_size=None, max_positions=None, context_window=0, **kwargs

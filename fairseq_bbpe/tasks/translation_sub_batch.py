@@ -1,30 +1,43 @@
-"""fairseq's translation task for Sub-Batch Normalisation: its batches in training, its intervals in generation."""
+"""Translation with Sub-Batch Normalisation: its batches in training, its length intervals in generation."""
 
 from dataclasses import dataclass, field
 
-import torch
 from fairseq.tasks import register_task
-from fairseq.tasks.translation import TranslationConfig, TranslationTask
 
 from fairseq_bbpe.data.sub_batches import SubBatchDataset
 from fairseq_bbpe.errors import UserError
-from fairseq_bbpe.modules.sub_batch_norm import SubBatchNorm
 from fairseq_bbpe.search.intervals import IntervalSearch
+from fairseq_bbpe.tasks.sub_batch_statistics import SubBatchStatistics
+from fairseq_bbpe.tasks.translation_bbpe import TranslationBBPE, TranslationBBPEConfig
 
 OTHER_SEARCHES = ("sampling", "match_source_len", "constraints", "print_alignment", "score_reference")
 
 
 @dataclass
-class SubBatchTranslationConfig(TranslationConfig):
-    """The translation task's options, and how a batch is split."""
+class SubBatchTranslationConfig(TranslationBBPEConfig):
+    """The translation task's options, and those of Sub-Batch Normalisation."""
 
     auxiliary_share: float = field(
         default=0.5, metadata={"help": "share of a batch that only provides statistics (Section 3.5)"}
     )
+    statistics_batches: int = field(
+        default=16,
+        metadata={
+            "help": "training batches of each target interval from which statistics are estimated before validation "
+            "and saving"
+        },
+    )
+    smallest_interval_share: float = field(
+        default=0.005,
+        metadata={
+            "help": "generation searches the target intervals that at least this share of the training pairs has whose "
+            "source is as long (Section 6)"
+        },
+    )
 
 
 @register_task("translation_sub_batch", dataclass=SubBatchTranslationConfig)
-class SubBatchTranslation(TranslationTask):
+class SubBatchTranslation(SubBatchStatistics, TranslationBBPE):
     """Translation with a model that was built with `--norm sub_batch`."""
 
     registered_as = "translation_sub_batch"
@@ -41,16 +54,15 @@ class SubBatchTranslation(TranslationTask):
         if buckets is None:
             raise UserError(
                 f"--task translation_sub_batch needs --norm sub_batch, got a {type(model).__name__} without it; "
-                "use --task translation"
+                "use --task translation_bbpe"
             )
         return buckets
 
-    def load_dataset(self, split, epoch=1, combine=False, **kwargs):
-        """As fairseq's, with the training split in buckets and sub-batches."""
-        super().load_dataset(split, epoch, combine, **kwargs)
-        if split == self.cfg.train_subset:
-            dataset = self.datasets[split]
-            self.datasets[split] = SubBatchDataset(dataset, self.buckets.width, self.cfg.auxiliary_share)
+    def load_dataset(self, split, epoch=1, combine=False, task_cfg=None, **kwargs):
+        """As fairseq's, with the training split in sub-batches, but for a checkpoint's (`task_cfg`) evaluation."""
+        super().load_dataset(split, epoch, combine, task_cfg=task_cfg, **kwargs)
+        if split == self.cfg.train_subset and task_cfg is None:
+            self.datasets[split] = SubBatchDataset(self.datasets[split], self.buckets, self.cfg.auxiliary_share)
 
     def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
         """Search over target intervals; what is no plain beam search runs under the likeliest interval alone."""
@@ -60,32 +72,6 @@ class SubBatchTranslation(TranslationTask):
             for model in models:
                 self._buckets(model)
             seq_gen_cls = IntervalSearch
+            share = self.cfg.smallest_interval_share
+            extra_gen_cls_kwargs = {**(extra_gen_cls_kwargs or {}), "smallest_interval_share": share}
         return super().build_generator(models, args, seq_gen_cls, extra_gen_cls_kwargs, **kwargs)
-
-    def begin_valid_epoch(self, epoch, model):
-        """Share the running statistics among the processes: each has only seen its own shard's batches."""
-        super().begin_valid_epoch(epoch, model)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            share_statistics(model)
-
-
-@torch.no_grad()
-def share_statistics(model) -> None:
-    """Average every running statistic over all processes, weighted by the batches behind it.
-
-    The counts become those of a mean process, so that what was shared weighs the same when it is shared again.
-    """
-    processes = torch.distributed.get_world_size()
-    for norm in (module for module in model.modules() if isinstance(module, SubBatchNorm)):
-        seen = norm.batches_seen.unsqueeze(1).float()
-        total = seen.clone()
-        torch.distributed.all_reduce(total)
-        for statistic in (norm.running_mean, norm.running_var):
-            pooled = statistic * seen
-            torch.distributed.all_reduce(pooled)
-            statistic.copy_(torch.where(total > 0, pooled / total.clamp(min=1), statistic))
-        norm.batches_seen.copy_(torch.ceil(total.squeeze(1) / processes).long())
-    if hasattr(model, "buckets"):  # a language model has none
-        batches_seen = model.buckets.batches_seen
-        torch.distributed.all_reduce(batches_seen)
-        batches_seen.copy_(torch.ceil(batches_seen / processes).long())

@@ -96,7 +96,7 @@ def test_only_scored_bytes_of_main_windows_count(folder, context, scored, rows, 
 
     crop = cropped.collater([cropped[i] for i in range(rows)])
     assert crop["net_input"]["skip"] == context - 1
-    assert crop["net_input"]["auxiliary"] == auxiliary
+    assert crop["net_input"]["num_auxiliary"] == auxiliary
     assert crop["target"].equal(batch["target"][:, context - 1 :])
     assert crop["net_input"]["src_tokens"].equal(batch["net_input"]["src_tokens"])
 
@@ -110,8 +110,8 @@ def test_only_scored_bytes_of_main_windows_count(folder, context, scored, rows, 
             lambda path: file_of(path, b"1") and ByteFile(path / "data", 2, "scoring"),
             "1 bytes are too short for scoring",
         ),
-        (lambda path: check_windows(0, 5), "--context-bytes 0: even the first byte"),
-        (lambda path: check_windows(5, 0, "eval-"), "--eval-scored-bytes 0: at least one byte"),
+        (lambda path: check_windows(0, 5), "--context-bytes 0: the first scored byte"),
+        (lambda path: check_windows(5, 0, "eval-"), "--eval-scored-bytes 0: score at least one byte"),
     ],
 )
 def test_what_cannot_be_read_is_refused(folder, build, words):

@@ -221,8 +221,8 @@ def task_for(folder, **options) -> ByteLanguageModeling:
             "10 bytes are too short for one window of --context-bytes 7 and --scored-bytes 30; give 37",
         ),
         (None, {}, "train: no such file; 'fairseq-bbpe lm split' makes"),
-        (bytes(99), {"context_bytes": 0}, "--context-bytes 0: even the first byte that counts"),
-        (bytes(99), {"scored_bytes": 0}, "--scored-bytes 0: at least one byte"),
+        (bytes(99), {"context_bytes": 0}, "--context-bytes 0: the first scored byte"),
+        (bytes(99), {"scored_bytes": 0}, "--scored-bytes 0: score at least one byte"),
         (bytes(99), {"auxiliary_share": 1.0}, "--auxiliary-share must lie between 0 and 1, got 1.0"),
         (bytes(99), {"add_bos_token": True}, "--add-bos-token: a file of bytes has no sentences"),
     ],
@@ -249,4 +249,4 @@ def test_context_that_the_model_cannot_see_is_told(data, caplog):
     task.model = BytenetLM(BytenetLMDecoder(BytenetLMConfig(channels=2, sets=1, dilations="1,2"), task.dictionary))
     with caplog.at_level("INFO"):
         task.load_dataset("train")
-    assert "the model sees only 7 bytes back, so 13 bytes of context bring nothing" in caplog.text
+    assert "the receptive field is 7 bytes; 13 bytes of context are unused" in caplog.text

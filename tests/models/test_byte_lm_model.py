@@ -163,7 +163,7 @@ def test_sub_batch_norm_wants_auxiliary_rows():
     network = decoder(norm="sub_batch").train()
     with pytest.raises(UserError, match="--task byte_language_modeling"):
         network(random_ids(4, 20))
-    logits, _ = network(random_ids(4, 20), skip=3, auxiliary=1)
+    logits, _ = network(random_ids(4, 20), skip=3, num_auxiliary=1)
     assert logits.shape == (3, 17, 260)
 
 

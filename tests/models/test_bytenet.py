@@ -16,6 +16,7 @@ from test_sub_batches import corpus  # noqa: E402
 
 import fairseq_bbpe.plugin  # noqa: E402, F401
 from fairseq_bbpe.errors import UserError  # noqa: E402
+from fairseq_bbpe.modules.sub_batch_norm import estimate_statistics  # noqa: E402
 
 PAD, END = 1, 2
 ARCHITECTURES = {
@@ -60,10 +61,22 @@ def shifted(target):
 
 
 def trained(model, rounds=3):
-    """In evaluation, with running statistics of several buckets where there are any."""
-    for source, target in itertools.product((9, 18, 30), (8, 25)) if model.buckets else []:
-        for _ in range(rounds):
-            model(sentences([source] * 4), torch.full((4,), source), shifted(sentences([target] * 4)), auxiliary=2)
+    """In evaluation, with statistics of two target intervals, each common with three source intervals."""
+    if model.buckets:
+        pairs = torch.tensor(list(itertools.product((9, 18, 30), (8, 25))))
+        model.buckets.count(*pairs.T)
+        estimate_statistics(
+            model,
+            [
+                {
+                    "src_tokens": sentences([source] * 4),
+                    "src_lengths": torch.full((4,), source),
+                    "prev_output_tokens": shifted(sentences([target] * 4)),
+                    "statistics": (target - 1) // model.buckets.width,
+                }
+                for source, target in pairs.tolist() * rounds
+            ],
+        )
     return model.eval()
 
 
@@ -78,9 +91,9 @@ def test_step_by_step_under_a_beam_equals_the_whole(options):
     """Sentences of different lengths, every beam reordered at random, far past the end of every source."""
     model = trained(build(**options))
     source = sentences([5, 9, 7])
-    interval = model.buckets.interval(torch.tensor([12, 25, 40])) if model.buckets else None
+    statistics = torch.tensor([0, 2, 2]) if model.buckets else None
     beam, steps = 4, 30
-    encoded = model.encoder(source, source.ne(PAD).sum(1), target_interval=interval)
+    encoded = model.encoder(source, source.ne(PAD).sum(1), statistics=statistics)
     rows = torch.arange(3).repeat_interleave(beam)
     step_encoded = model.encoder.reorder_encoder_out(encoded, rows)
     whole_encoded = model.encoder.reorder_encoder_out(encoded, rows)
@@ -123,7 +136,7 @@ def test_a_sentence_never_depends_on_those_it_is_batched_with(options):
         torch.testing.assert_close(together[row, : alone.size(1)], alone[0], atol=1e-5, rtol=0)
 
 
-def embedded_gradients(model, source, previous, step, row=0, auxiliary=0):
+def embedded_gradients(model, source, previous, step, row=0, num_auxiliary=0):
     """Which source and which previous target positions (row, position) the prediction at `step` depends on."""
     seen = {}
 
@@ -138,7 +151,7 @@ def embedded_gradients(model, source, previous, step, row=0, auxiliary=0):
         model.encoder.embedding.register_forward_hook(keep("source")),
         model.decoder.embedding.register_forward_hook(keep("target")),
     ]
-    logits, _ = model(source, source.ne(PAD).sum(1), previous, auxiliary=auxiliary)
+    logits, _ = model(source, source.ne(PAD).sum(1), previous, num_auxiliary=num_auxiliary)
     (logits[row, step] * torch.randn(logits.size(-1))).sum().backward()
     for hook in hooks:
         hook.remove()
@@ -164,7 +177,7 @@ def test_a_prediction_depends_on_exactly_its_receptive_fields(block, norm):
 def test_with_sub_batch_norm_a_main_row_depends_on_no_other_main_row():
     model = build(norm="sub_batch", unfold="zero", channels=16)
     source, previous = sentences([9] * 4), shifted(sentences([9] * 4))
-    sources, targets = embedded_gradients(model, source, previous, step=8, auxiliary=2)
+    sources, targets = embedded_gradients(model, source, previous, step=8, num_auxiliary=2)
     for touched in (sources, targets):
         rows = {row for row, _ in touched}
         assert 1 not in rows
@@ -191,7 +204,7 @@ def test_the_criterion_counts_the_main_part_alone():
 
 def test_only_the_main_part_is_predicted():
     model = build(norm="sub_batch")
-    logits, _ = model(sentences([9] * 5), torch.full((5,), 9), shifted(sentences([9] * 5)), auxiliary=2)
+    logits, _ = model(sentences([9] * 5), torch.full((5,), 9), shifted(sentences([9] * 5)), num_auxiliary=2)
     assert logits.shape[:2] == (3, 9)
 
 
@@ -206,25 +219,6 @@ def test_past_the_source_the_columns_are_zero_or_encoded_padding():
     assert padded.shape[1] == 17
     assert padded[1, 7].any()
     assert not padded[1, 8:].any()  # 1.5 * 4 + 2, by its own length and not the batch's
-
-
-@torch.no_grad()
-def test_a_hypothesis_ends_by_its_own_length():
-    model = build().eval()
-    generation = SimpleNamespace(beam=1, no_beamable_mm=False, print_alignment=None, retain_dropout=False)
-    generation.max_len_a, generation.max_len_b = 1.0, 2
-    model.prepare_for_inference_(SimpleNamespace(generation=generation))
-    encoded = model.encoder(sentences([3, 8]))
-    state, ended = {}, []
-    for step in range(9):
-        tokens = torch.full((2, step + 1), 5)
-        probs = model.decoder.get_normalized_probs(
-            model.decoder(tokens, encoded, incremental_state=state), log_probs=False
-        )
-        ended.append((probs[:, 0, 5] == 0).tolist())
-        assert (probs[:, 0, END] > 0).all()
-    assert [row for row, _ in ended] == [False] * 5 + [True] * 4
-    assert not any(row for _, row in ended)
 
 
 @pytest.mark.parametrize("options", ARCHITECTURES.values(), ids=ARCHITECTURES)
@@ -244,7 +238,7 @@ def test_half_precision_trains_and_generates(options):
         stepwise, _ = model.decoder(previous[:, : step + 1], encoded, incremental_state=state)
         assert torch.isfinite(stepwise).all()
     model.train()
-    model(source.repeat(2, 1), torch.tensor([9, 6, 9, 6]), previous.repeat(2, 1), auxiliary=2)[
+    model(source.repeat(2, 1), torch.tensor([9, 6, 9, 6]), previous.repeat(2, 1), num_auxiliary=2)[
         0
     ].float().sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)

@@ -23,7 +23,7 @@ ARCHITECTURES = {
 
 
 def task(name):
-    return ["--task", "translation_sub_batch" if "sub_batch" in name else "translation"]
+    return ["--task", "translation_sub_batch" if "sub_batch" in name else "translation_bbpe"]
 
 
 def train(data_bin, folder, name, *options, updates=60, launcher=()):
@@ -95,8 +95,10 @@ def test_an_ensemble_of_one_model_twice_translates_as_the_model(name, bytenet, d
 
 @pytest.mark.parametrize("name", ["sub_batch", "layer"])
 def test_killed_and_resumed_training_equals_training_not_interrupted(name, data_bin, tmp_path):
-    train(data_bin, tmp_path / "whole", name, "--disable-validation", updates=30)
-    halves = ["--disable-validation", "--save-interval-updates", "15"]
+    """With the worker process that fairseq starts unless told otherwise, over the end of an epoch."""
+    worker = ["--disable-validation", "--num-workers", "1"]
+    train(data_bin, tmp_path / "whole", name, *worker, updates=30)
+    halves = [*worker, "--save-interval-updates", "15"]
     train(data_bin, tmp_path / "halves", name, *halves, updates=15)
     train(data_bin, tmp_path / "halves", name, *halves, updates=30)
     whole, halves = (weights(tmp_path / folder / "checkpoint_last.pt") for folder in ("whole", "halves"))
@@ -104,17 +106,14 @@ def test_killed_and_resumed_training_equals_training_not_interrupted(name, data_
         torch.testing.assert_close(halves[key], value, msg=key)
 
 
-def test_two_processes_share_their_statistics(data_bin, tmp_path):
+def test_two_processes_reach_the_weights_and_the_statistics_of_one(data_bin, tmp_path):
     launcher = ["torchrun", "--nproc-per-node", "2", "--master-port", "29611"]
     gloo = ["--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp"]
     train(data_bin, tmp_path / "two", "sub_batch", *gloo, updates=12, launcher=launcher)
     train(data_bin, tmp_path / "one", "sub_batch", "--update-freq", "2", updates=12)
     two, one = (weights(tmp_path / folder / "checkpoint_last.pt") for folder in ("two", "one"))
-    seen = "encoder.buckets.batches_seen"
-    assert (two[seen] > 0).equal(one[seen] > 0)  # also those buckets that only the other process saw
     for key, value in one.items():
-        if key.endswith(("weight", "bias")):
-            torch.testing.assert_close(two[key], value, atol=1e-4, rtol=1e-3, msg=key)
+        torch.testing.assert_close(two[key], value, atol=1e-4, rtol=1e-3, msg=key)
 
 
 def test_hydra_trains_a_preset(data_bin, tmp_path):

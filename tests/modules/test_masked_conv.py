@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.modules.batch_parts import BatchParts
 from fairseq_bbpe.modules.masked_conv import CentredConv, MaskedConv
 from fairseq_bbpe.modules.past_columns import PastColumns
-from fairseq_bbpe.modules.sub_batch_norm import BatchParts
 
 ALL_REAL = BatchParts()
 
@@ -46,7 +46,7 @@ def test_padding_never_reaches_a_real_column():
     x = torch.randn(1, 6, 4)
     padded = torch.cat([x, 100 * torch.randn(1, 5, 4)], dim=1)
     real = torch.arange(11)[None] < 6
-    torch.testing.assert_close(conv(padded, BatchParts(real=real))[:, :6], conv(x, ALL_REAL))
+    torch.testing.assert_close(conv(padded, BatchParts(non_pad_mask=real))[:, :6], conv(x, ALL_REAL))
 
 
 @settings(deadline=None, max_examples=50)

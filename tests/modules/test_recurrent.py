@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from fairseq_bbpe.modules.batch_parts import BatchParts
 from fairseq_bbpe.modules.recurrent import RecurrentStack
-from fairseq_bbpe.modules.sub_batch_norm import BatchParts
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
