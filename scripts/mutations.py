@@ -15,6 +15,9 @@ OPERATORS = {
     ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.And: ast.Or, ast.Or: ast.And,
 }  # fmt: skip
 TEXT_FOR_PEOPLE = {"help", "metadata", "metavar", "description", "epilog", "prog", "msg"}
+# `strict` and `device`: an assertion, and what a CPU cannot tell.
+KEYWORDS_LEFT_ALONE = {*TEXT_FOR_PEOPLE, "strict", "device"}
+COMMUTATIVE = {"min", "max", "minimum", "maximum"}
 NOT_MUTATED = {"annotation", "returns", "decorator_list", "type_params"}
 
 
@@ -71,7 +74,7 @@ def _is_for_people(node: ast.AST) -> bool:
         case ast.FunctionDef(name="__repr__" | "extra_repr"):
             return True
         case ast.keyword(arg=name):
-            return name in TEXT_FOR_PEOPLE
+            return name in KEYWORDS_LEFT_ALONE
         case ast.Assign(targets=[ast.Name(id="__all__" | "logger")]):
             return True
         case ast.If(test=ast.Name(id="TYPE_CHECKING")):
@@ -153,8 +156,9 @@ def _changed_calls(call: ast.Call) -> Iterator[ast.AST]:
             yield receiver
         case _ if first is not None:
             yield first
-    if len(call.args) > 1 and ast.dump(call.args[0]) != ast.dump(call.args[1]):
+    name = getattr(call.func, "attr", getattr(call.func, "id", None))
+    if len(call.args) > 1 and name not in COMMUTATIVE and ast.dump(call.args[0]) != ast.dump(call.args[1]):
         yield _with(call, args=[call.args[1], call.args[0], *call.args[2:]])
     for at, keyword in enumerate(call.keywords):
-        if keyword.arg is not None and keyword.arg not in TEXT_FOR_PEOPLE:
+        if keyword.arg is not None and keyword.arg not in KEYWORDS_LEFT_ALONE:
             yield _with(call, keywords=[*call.keywords[:at], *call.keywords[at + 1 :]])
