@@ -14,7 +14,6 @@ Pieces can therefore be joined by real spaces, stored one sentence a line, and s
 import codecs
 
 SPACE = "\u2581"
-NEWLINE = "\u240a"
 
 SYMBOLS = (
     "".join(chr(0x2400 + byte) for byte in range(0x20))

@@ -1,0 +1,159 @@
+"""sentencepiece's trainer as we use it: interruptible, quiet unless asked, one line for each refusal; even samples."""
+
+import math
+import os
+import random
+import re
+import signal
+import threading
+import time
+
+import pytest
+import sentencepiece
+
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.vocabularies import training
+from fairseq_bbpe.vocabularies.training import TooManyPieces, sampled, train
+
+TEXT = ["the cat sat on the mat", "the rat sat on the cat", "a cat and a rat"] * 20
+BPE = {"own_pieces": 3, "workers": 1, "verbose": False, "model_type": "bpe"}
+
+
+def pieces(model: bytes) -> list[str]:
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+    return [processor.id_to_piece(i) for i in range(len(processor))]
+
+
+def test_size_is_counted_without_sentencepieces_own():
+    assert len(pieces(train(TEXT, 30, **BPE))) == 33
+    assert len(pieces(train(TEXT, 30, **{**BPE, "own_pieces": 0}))) == 30
+
+
+def test_text_is_left_as_it_is():
+    """No character is normalised to another, and the rarest are pieces too."""
+    rare = "ﬁ①Å\u0041\u030a"
+    found = set(pieces(train([*["plain text"] * 5000, rare], 30, **BPE)))
+    assert set(rare) <= found
+
+
+@pytest.mark.parametrize("own", [0, 3])
+def test_the_largest_size_that_a_text_supports_is_named_and_works(own):
+    options = {**BPE, "own_pieces": own}
+    with pytest.raises(TooManyPieces) as refused:
+        train(TEXT, 5000, **options)
+    largest = refused.value.largest
+    assert str(refused.value).startswith(f"vocabulary size 5000: this text supports at most {largest}: ")
+    assert len(pieces(train(TEXT, largest, **options))) == largest + own
+    with pytest.raises(TooManyPieces):
+        train(TEXT, largest + 1, **options)
+
+
+@pytest.mark.parametrize("own", [0, 3])
+def test_the_smallest_size_is_named_and_works(own):
+    options = {**BPE, "own_pieces": own}
+    with pytest.raises(UserError) as refused:
+        train(TEXT, 4, **options)
+    smallest = int(re.fullmatch(r".* size 4: this text has more characters: give (\d+) or more", str(refused.value))[1])
+    assert len(pieces(train(TEXT, smallest, **options))) == smallest + own
+    with pytest.raises(UserError, match=f"give {smallest} or more"):
+        train(TEXT, smallest - 1, **options)
+
+
+@pytest.mark.parametrize("text", [[], [""], ["  ", ""]])
+def test_a_text_of_nothing_is_told(text):
+    with pytest.raises(UserError, match=r"^the training text holds no characters but white space: give more text$"):
+        train(text, 30, **BPE)
+
+
+def test_what_no_integer_holds_is_told_plainly():
+    with pytest.raises(UserError, match=r"^vocabulary size 9{17}: no text supports so many pieces: give less"):
+        train(TEXT, 99_999_999_999_999_999, **BPE)
+
+
+def test_what_we_do_not_know_is_passed_on():
+    with pytest.raises(UserError, match=r"^vocabulary size 30: sentencepiece could not learn it: .*nonsense"):
+        train(TEXT, 30, **{**BPE, "model_type": "nonsense"})
+
+
+def test_an_error_of_the_text_is_the_callers():
+    def broken():
+        yield "the cat"
+        raise LookupError("line 2")
+
+    with pytest.raises(Exception, match="line 2"):
+        train(broken(), 30, **BPE)
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_sentencepiece_speaks_only_where_asked(verbose, capfd):
+    train(TEXT, 30, **{**BPE, "verbose": verbose})
+    assert ("trainer_interface" in capfd.readouterr().err) == verbose
+
+
+def test_workers_are_sentencepieces_threads(monkeypatch):
+    asked = {}
+    monkeypatch.setattr(sentencepiece.SentencePieceTrainer, "train", lambda **options: asked.update(options))
+    train(TEXT, 30, **{**BPE, "workers": 7})
+    assert asked["num_threads"] == 7
+    assert asked["max_sentence_length"] >= 4 * training._STRETCH  # the longest character has four bytes
+
+
+@pytest.mark.parametrize("length", [1, training._STRETCH, training._STRETCH + 1, 3 * training._STRETCH])
+def test_a_long_line_is_learned_from_in_stretches_that_miss_nothing(length, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        sentencepiece.SentencePieceTrainer, "train", lambda sentence_iterator, **_: seen.extend(sentence_iterator)
+    )
+    line = "".join(random.Random(length).choices("abc", k=length))
+    train([line, "end"], 30, **BPE)
+    assert "".join(seen) == line + "end"
+    assert max(map(len, seen)) <= training._STRETCH < 2**16  # sentencepiece's positions have 16 bits
+    assert len(seen) == math.ceil(length / training._STRETCH) + 1
+
+
+def test_ctrl_c_ends_training_at_once():
+    """The trainer reads an endless text in C++, where Python sees no signal."""
+    read = []
+
+    def endless():
+        while True:
+            read.append(time.monotonic())
+            time.sleep(0.001)
+            yield "the cat sat"
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        with pytest.raises(KeyboardInterrupt):
+            train(endless(), 30, **BPE)
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+    # The thread that read the text has stopped too.
+    time.sleep(0.05)
+    count = len(read)
+    time.sleep(0.05)
+    assert len(read) == count
+
+
+def algorithm_l(lines: list, size: int, seed: int) -> list:
+    """Li 1994: W = u^(1/k); skip floor(log(u) / log(1 - W)) items; the next replaces one at random."""
+    uniform = random.Random(seed).random
+    chosen = lines[:size]
+    position, w = size - 1, 1.0
+    while True:
+        w *= math.exp(math.log(1 - uniform()) / size)
+        position += math.floor(math.log(1 - uniform()) / math.log(1 - w)) + 1
+        if position >= len(lines):
+            return chosen
+        chosen[math.floor(uniform() * size)] = lines[position]
+
+
+@pytest.mark.parametrize(("count", "size"), [(1000, 1), (1000, 10), (50, 49), (50, 50), (50, 60)])
+def test_samples_are_those_of_algorithm_l(count, size):
+    lines = [b"%d" % number for number in range(count)]
+    for seed in range(20):
+        assert sampled(iter(lines), size, seed) == algorithm_l(lines, size, seed)
+    assert sampled(lines, size) == sampled(lines, size, seed=1)
