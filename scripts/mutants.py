@@ -82,7 +82,7 @@ def start(path: Path, tree: ast.Module, mutation: Mutation, tests: list[str], se
         files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
         return run(files, Plugin(tests, finder=Substitute(name, tree)), "-x")
 
-    return in_fork(work, 15 + 5 * seconds)
+    return in_fork(work, 8 + 3 * seconds)
 
 
 def survivors(path: Path, found: list[tuple[ast.Module, Mutation]], plugin: Plugin, jobs: int) -> Iterator[Mutation]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.alphabet import bytes_to_symbols
-from fairseq_bbpe.text.recovery import pieces_to_text, recover, recover_by_dynamic_programming
+from fairseq_bbpe.text.recovery import ON_INVALID, pieces_to_text, recover, recover_by_dynamic_programming
 
 # Bytes at the edges of UTF-8: leads and trails of every length, surrogates, overlong forms, beyond U+10FFFF.
 edges = st.lists(st.sampled_from([0x41, 0x80, 0x9F, 0xA0, 0xBF, 0xC0, 0xC2, 0xE0, 0xE3, 0xED, 0xF0, 0xF4, 0xF5, 0xFF]))
@@ -59,7 +59,8 @@ def test_strict_names_the_first_byte_that_belongs_to_nothing(text, rest):
 
 
 def test_unknown_mode_is_refused():
-    with pytest.raises(UserError, match=r"'ignore'.*recover, replace, strict"):
+    assert {recover(b"a", mode) for mode in ON_INVALID} == {"a"}
+    with pytest.raises(UserError, match=r"'ignore'.*recover, replace, strict$"):
         recover(b"", "ignore")
 
 
