@@ -183,7 +183,7 @@ def test_sub_batch_norm_trains_in_this_task(data, tmp_path):
 
 
 def test_two_processes_reach_the_weights_of_one(data, whole, tmp_path):
-    gloo = ["--ddp-backend", "legacy_ddp", "--distributed-backend", "gloo", "--save-dir", tmp_path]
+    gloo = ["--distributed-backend", "gloo", "--save-dir", tmp_path]
     options = [*small_arguments(updates=5), *gloo]
     run("torchrun", "--standalone", "--nproc_per_node", "2", BIN / "fairseq-train", data, *options)
     one, two = weights(whole / "checkpoint_1_5.pt"), weights(tmp_path / "checkpoint_last.pt")

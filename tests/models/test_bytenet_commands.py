@@ -108,7 +108,7 @@ def test_killed_and_resumed_training_equals_training_not_interrupted(name, data_
 
 def test_two_processes_reach_the_weights_and_the_statistics_of_one(data_bin, tmp_path):
     launcher = ["torchrun", "--nproc-per-node", "2", "--master-port", "29611"]
-    gloo = ["--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp"]
+    gloo = ["--distributed-backend", "gloo"]
     train(data_bin, tmp_path / "two", "sub_batch", *gloo, updates=12, launcher=launcher)
     train(data_bin, tmp_path / "one", "sub_batch", "--update-freq", "2", updates=12)
     two, one = (weights(tmp_path / folder / "checkpoint_last.pt") for folder in ("two", "one"))

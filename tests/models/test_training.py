@@ -109,7 +109,7 @@ def test_hydra_trains_from_a_file(data_bin, tmp_path):
 def test_two_processes_reach_the_weights_of_one(data_bin, tmp_path):
     options = [*_options(updates=6), "--dropout", "0"]
     run("fairseq-train", data_bin, *options, "--update-freq", "2", "--save-dir", tmp_path / "one")
-    gloo = ["--ddp-backend", "legacy_ddp", "--distributed-backend", "gloo", "--save-dir", tmp_path / "two"]
+    gloo = ["--distributed-backend", "gloo", "--save-dir", tmp_path / "two"]
     torchrun = ["torchrun", "--standalone", "--nproc_per_node", "2", BIN / "fairseq-train", data_bin]
     # In two runs, for the second has to hand rank 0's checkpoint to rank 1.
     for updates in ("3", "6"):
