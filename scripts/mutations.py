@@ -6,6 +6,7 @@ Left alone is what no test should pin: annotations, docstrings, messages of erro
 import ast
 import copy
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import NamedTuple
 
 OPERATORS = {
@@ -54,15 +55,24 @@ def mutations(node: ast.AST, statement: int = 1) -> Iterator[Mutation]:
             first = line if isinstance(child, ast.stmt) else statement
             lines = range(first, getattr(child, "end_lineno", first) + 1)
             for new in _replacements(child):
-                change = f"{_text(child)}  ->  {_text(new)}"
-                yield Mutation(line, lines, change, node, field, index, ast.copy_location(new, child))
+                yield Mutation(line, lines, _change(child, new), node, field, index, ast.copy_location(new, child))
             if not isinstance(child, ast.Raise):  # whether it is raised matters, not its message
                 yield from mutations(child, first)
 
 
-def _text(node: ast.AST) -> str:
-    text = " ".join(ast.unparse(node).split())
-    return text if len(text) <= 90 else f"{text[:60]} ... {text[-25:]}"
+def _change(old: ast.AST, new: ast.AST) -> str:
+    """Both as source, cut to what differs and a little on either side."""
+    texts = [" ".join(ast.unparse(node).split()) for node in (old, new)]
+    if max(map(len, texts)) > 80:
+        before = max(0, _common(*texts) - 30)
+        after = max(0, _common(*(text[:before:-1] for text in texts)) - 30)
+        texts = [f"{'...' * bool(before)}{text[before : len(text) - after]}{'...' * bool(after)}" for text in texts]
+    return "  ->  ".join(texts)
+
+
+def _common(one: str, other: str) -> int:
+    """Characters at the start that two texts have in common."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _is_for_people(node: ast.AST) -> bool:

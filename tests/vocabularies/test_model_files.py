@@ -4,6 +4,7 @@ import os
 from types import SimpleNamespace
 
 import pytest
+import sentencepiece
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.alphabet import SPACE, SYMBOLS
@@ -12,7 +13,7 @@ from fairseq_bbpe.vocabularies.characters import CharacterVocabulary
 from fairseq_bbpe.vocabularies.fairseq_recipe import FairseqVocabulary, byte_encode
 from fairseq_bbpe.vocabularies.model_file import read_model
 from fairseq_bbpe.vocabularies.specification import Specification, load_vocabulary
-from fairseq_bbpe.vocabularies.training import TooManyPieces, sampled
+from fairseq_bbpe.vocabularies.training import TooManyPieces, sampled, train
 
 TEXT = [b"The cat sat on the mat.", "Der Hut ist größer.".encode(), b"The rat that the cat had sat on."] * 9
 KINDS = {"bbpe": (Vocabulary, 270), "bpe": (CharacterVocabulary, 40), "fairseq": (FairseqVocabulary, 40)}
@@ -133,6 +134,28 @@ def test_a_refusal_names_the_callers_flag_and_what_is_allowed():
         Specification.parse("bbpe:255")
 
 
+def test_256_bytes_are_known_without_reading_a_line():
+    def unread():
+        raise AssertionError("read")
+        yield
+
+    assert sorted(Vocabulary.learn(unread(), 256).pieces) == sorted(SYMBOLS)
+    with pytest.raises(UserError, match="size 255: a byte-level vocabulary holds all 256 bytes, so give 256 or more"):
+        Vocabulary.learn(unread(), 255)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_workers_are_the_trainers_threads(kind, monkeypatch):
+    vocabulary, size = KINDS[kind]
+    asked = []
+    learn = sentencepiece.SentencePieceTrainer.train
+    monkeypatch.setattr(
+        sentencepiece.SentencePieceTrainer, "train", lambda **options: (asked.append(options), learn(**options))
+    )
+    vocabulary.learn(TEXT, size, workers=5)
+    assert [options["num_threads"] for options in asked] == [5]
+
+
 def test_byte_and_char_have_the_size_of_their_alphabet():
     assert Specification.parse("byte") == Specification("byte", 256)
     assert Specification.parse("char") == Specification("char", None)
@@ -170,3 +193,23 @@ def test_white_space_of_any_kind_is_one_space_in_fairseqs_recipe():
     assert byte_encode(b"\xff") == byte_encode("\ufffd".encode())
     assert FairseqVocabulary.spell(None, "Ã©▁\u4e00") == "é 一".encode()
     assert CharacterVocabulary.spell(None, "é▁") == "é ".encode()
+
+
+@pytest.mark.parametrize(
+    ("symbols", "options"),
+    [
+        (SYMBOLS, {"split_by_whitespace": False}),
+        (SYMBOLS[:-1], {}),
+        (SYMBOLS, {"add_dummy_prefix": True}),
+        (SYMBOLS, {"remove_extra_whitespaces": True}),
+    ],
+    ids=["joins words", "lacks a byte", "adds a space", "folds spaces"],
+)
+def test_a_model_that_differs_in_one_thing_is_not_over_bytes(symbols, options):
+    alike = {"add_dummy_prefix": False, "remove_extra_whitespaces": False, "unk_piece": "\u2047", "model_type": "bpe"}
+    ids = {"unk_id": 0, "bos_id": -1, "eos_id": -1, "pad_id": -1}
+    sentences = [*symbols, *["▁the▁cat▁sat"] * 50]
+    own = {"own_pieces": 1, "workers": 1, "verbose": False, **ids}
+    Vocabulary(train([*SYMBOLS, *sentences], 262, **own, **alike))
+    with pytest.raises(UserError, match=r"^other: a sentencepiece model, but not over bytes: give a \.model file"):
+        Vocabulary(train(sentences, 262, **own, **{**alike, **options}), name="other")
