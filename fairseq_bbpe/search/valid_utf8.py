@@ -1,0 +1,113 @@
+"""Any of fairseq's searches, kept to hypotheses that are valid UTF-8."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+from fairseq.search import BeamSearch, LengthConstrainedBeamSearch, Sampling, Search
+from torch import Tensor
+
+from fairseq_bbpe.search.utf8_automaton import LOOKBACK, START, STATES, PieceAutomaton
+
+
+class Bounds(Protocol):
+    """Where the search must end."""
+
+    longest: Tensor
+    """Length (B,) of every sentence of the batch at most, end of sentence included; or (1,), the same for all."""
+
+
+class ValidUTF8Search(Search):
+    """Take the step of `search`; where that chose a piece that valid text cannot have there, mask all such and repeat.
+
+    So what is valid without the rule comes out the same to the last bit. Of several hypotheses, samples or beams of one
+    sentence, all are drawn again, which gives them the probabilities that masking before the draw would have given.
+    Where other rules leave a sentence nothing valid, as a forced prefix may, they have it their way.
+
+    Args:
+        tgt_dict: fairseq's dictionary.
+        search: the search to constrain.
+        automaton: of the dictionary's symbols.
+        bounds: at each step, the lengths that the hypotheses must not exceed; characters are finished before.
+    """
+
+    def __init__(self, tgt_dict, search: Search, automaton: PieceAutomaton, bounds: Bounds) -> None:
+        super().__init__(tgt_dict)
+        self.search = search
+        self.bounds = bounds
+        self.supports_constraints = search.supports_constraints
+        self.stop_on_max_len = search.stop_on_max_len
+        forbidden = torch.from_numpy(~automaton.allowed_with_room())
+        self.largest_room = len(forbidden) - 1
+        self.forbidden = forbidden.view(-1, forbidden.size(-1))  # (rooms * 8, V)
+        self.next = torch.from_numpy(automaton.next)  # (8, V)
+
+    def step(self, step, lprobs, scores, prev_output_tokens=None, original_batch_idxs=None):
+        if self.forbidden.device != lprobs.device:
+            self.forbidden, self.next = self.forbidden.to(lprobs.device), self.next.to(lprobs.device)
+        batch, beam, symbols = lprobs.shape
+        kinds = self._kinds(step, prev_output_tokens).view(batch, beam)
+        before = getattr(self.search, "constraint_states", None)
+        before = before and list(before)
+        # fairseq's other searches write into what they are given.
+        given = lprobs if type(self.search) is BeamSearch else lprobs.clone()
+        found = self.search.step(step, given, scores, prev_output_tokens, original_batch_idxs)
+        chosen, pieces, beams = found
+        invalid = self.forbidden.take(kinds.gather(1, beams) * symbols + pieces) & (chosen > -math.inf)
+        if not invalid.any():
+            return found
+        sentences = invalid.any(dim=1).nonzero().squeeze(1)
+        if type(self.search) in (BeamSearch, Sampling):  # they need nothing but the sentences' own
+            masked = self._mask(lprobs[sentences], kinds[sentences])
+            again = self.search.step(step, masked, scores[sentences])
+        else:
+            after = getattr(self.search, "constraint_states", None)
+            self.search.constraint_states = before
+            masked = self._mask(lprobs, kinds)
+            again = self.search.step(step, masked, scores, prev_output_tokens, original_batch_idxs)
+            alive = (again[0] > -math.inf).any(dim=1)
+            sentences = (invalid.any(dim=1) & alive).nonzero().squeeze(1)
+            again = [values[sentences] for values in again]
+            if after:
+                kept = self.search.constraint_states
+                changed = set(sentences.tolist())
+                self.search.constraint_states = [kept[n] if n in changed else after[n] for n in range(batch)]
+        for values, better in zip(found, again, strict=True):
+            values[sentences] = better
+        return found
+
+    def _kinds(self, step: int, tokens: Tensor) -> Tensor:
+        """The row of `forbidden` (B * beam,) for every hypothesis: its state, and how many pieces it may still get."""
+        symbols = self.next.size(1)
+        state = self.next[START].take(tokens[:, -LOOKBACK:][:, 0])
+        for column in tokens[:, -LOOKBACK:].unbind(1)[1:]:
+            state = self.next.take(state * symbols + column)
+        longest = self.bounds.longest
+        if isinstance(self.search, LengthConstrainedBeamSearch):
+            own = self.search.max_len_a * self.search.src_lengths + self.search.max_len_b + 1
+            longest = torch.minimum(longest, own)
+        # The last of `longest` positions is the end of the sentence's.
+        room = (longest - (step + 2)).clamp(0, self.largest_room) * STATES
+        return (state.view(len(longest), -1) + room[:, None]).view(-1)
+
+    def _mask(self, lprobs: Tensor, kinds: Tensor) -> Tensor:
+        """`lprobs` (B, beam, V) without what is forbidden, except where that would leave nothing."""
+        masked = lprobs.masked_fill(self.forbidden[kinds], -math.inf)
+        alive = masked.amax(dim=-1) > -math.inf
+        if not isinstance(self.search, Sampling):  # samples live alone, but one beam is enough for a sentence
+            alive = alive.any(dim=1, keepdim=True)
+        return masked if alive.all() else torch.where(alive.unsqueeze(-1), masked, lprobs)
+
+    def set_src_lengths(self, src_lengths) -> None:
+        self.search.set_src_lengths(src_lengths)
+
+    def init_constraints(self, batch_constraints, beam_size) -> None:
+        self.search.init_constraints(batch_constraints, beam_size)
+
+    def prune_sentences(self, batch_idxs: Tensor) -> None:
+        self.search.prune_sentences(batch_idxs)
+
+    def update_constraints(self, active_hypos) -> None:
+        self.search.update_constraints(active_hypos)
