@@ -1,4 +1,4 @@
-"""Which pieces may follow which, so that the bytes they spell are valid UTF-8: an automaton over bytes, lifted to pieces.
+"""Which pieces may follow which, so that the bytes they spell are valid UTF-8: a byte automaton, lifted to pieces.
 
 UTF-8 is a regular language of eight states (Table 3-7 of the Unicode Standard): between characters; 1, 2 or 3
 continuation bytes to come; and after E0, ED, F0 or F4, which restrict the byte that follows them. It synchronises

@@ -9,6 +9,7 @@ import torch
 from fairseq.search import BeamSearch, LengthConstrainedBeamSearch, Sampling, Search
 from torch import Tensor
 
+from fairseq_bbpe.search.length_bounds import LengthBounds
 from fairseq_bbpe.search.utf8_automaton import LOOKBACK, START, STATES, PieceAutomaton
 
 
@@ -17,6 +18,34 @@ class Bounds(Protocol):
 
     longest: Tensor
     """Length (B,) of every sentence of the batch at most, end of sentence included; or (1,), the same for all."""
+
+
+class BatchBounds:
+    """The bounds of fairseq's own generator, which are one for the whole batch."""
+
+    longest: Tensor
+
+
+def keep_valid(generator, automaton: PieceAutomaton) -> None:
+    """Keep fairseq's `generator` to hypotheses that are valid UTF-8; one that does not search stays as it is."""
+    search = getattr(generator, "search", None)
+    if isinstance(search, LengthBounds):
+        search.search = ValidUTF8Search(generator.tgt_dict, search.search, automaton, search)
+    elif search is not None:
+        generator.search = ValidUTF8Search(generator.tgt_dict, search, automaton, BatchBounds())
+
+
+def set_longest(generator, sample: dict) -> None:
+    """Tell `generator`'s search how long the hypotheses for `sample` may become: as fairseq's generator computes it."""
+    bounds = getattr(getattr(generator, "search", None), "bounds", None)
+    if not isinstance(bounds, BatchBounds):
+        return
+    source = sample["net_input"]["src_tokens"]
+    if generator.match_source_len:
+        longest = (source.ne(generator.eos) & source.ne(generator.pad)).sum(dim=1).max().item()
+    else:
+        longest = min(int(generator.max_len_a * source.size(1) + generator.max_len_b), generator.max_len - 1)
+    bounds.longest = source.new_tensor([longest + 1])
 
 
 class ValidUTF8Search(Search):

@@ -1,17 +1,32 @@
 """Translation with a byte-level vocabulary: fairseq's translation task, which knows what its pieces are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
+from fairseq.dataclass import ChoiceEnum
 from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationConfig, TranslationTask
 
 from fairseq_bbpe.bpe import check_fits
+from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.search.length_bounds import LengthBoundedGenerator
+from fairseq_bbpe.search.utf8_automaton import PieceAutomaton, dictionary_pieces
+from fairseq_bbpe.search.valid_utf8 import keep_valid, set_longest
+
+SWITCH = ("on", "off")
 
 
 @dataclass
 class TranslationBBPEConfig(TranslationConfig):
-    """The options of fairseq's translation task."""
+    """The options of fairseq's translation task, and what its searches may write."""
+
+    valid_utf8: ChoiceEnum(SWITCH) = field(
+        default="on",
+        metadata={
+            "help": "whether generation keeps to hypotheses that are valid UTF-8, where the target dictionary is one "
+            "of a byte-level vocabulary (in a YAML file 'off' needs its quotes)"
+        },
+    )
 
 
 @register_task("translation_bbpe", dataclass=TranslationBBPEConfig)
@@ -21,10 +36,31 @@ class TranslationBBPE(TranslationTask):
     registered_as = "translation_bbpe"
 
     def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
-        """As fairseq's, but each sentence's length is bounded by its own source and not by its batch's longest."""
-        if seq_gen_cls is None and not getattr(args, "print_alignment", None):
+        """As fairseq's, with a search that writes valid UTF-8 alone; `valid_utf8` in `args` goes before the task's.
+
+        Each sentence's length is bounded by its own source and not by its batch's longest.
+        """
+        bounded = getattr(args, "match_source_len", None)  # by the source already
+        if seq_gen_cls is None and not bounded and not getattr(args, "print_alignment", None):
             seq_gen_cls = LengthBoundedGenerator
-        return super().build_generator(models, args, seq_gen_cls, extra_gen_cls_kwargs, **kwargs)
+        generator = super().build_generator(models, args, seq_gen_cls, extra_gen_cls_kwargs, **kwargs)
+        valid = getattr(args, "valid_utf8", None) or self.cfg.valid_utf8
+        if valid not in SWITCH:
+            raise UserError(f"--valid-utf8 {valid}: give one of {', '.join(SWITCH)}")
+        if valid == "on" and self.automaton is not None:
+            keep_valid(generator, self.automaton)
+        return generator
+
+    def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
+        """As fairseq's."""
+        set_longest(generator, sample)
+        return super().inference_step(generator, models, sample, prefix_tokens, constraints)
+
+    @cached_property
+    def automaton(self) -> PieceAutomaton | None:
+        """Which target pieces may follow which in valid UTF-8; None where they do not spell bytes."""
+        pieces = dictionary_pieces(self.target_dictionary)
+        return None if pieces is None else PieceAutomaton(pieces)
 
     def build_bpe(self, args):
         """As fairseq's; raises `UserError` where `--bbpe-model` is not the vocabulary of the dictionaries."""
