@@ -111,7 +111,7 @@ def test_split_cuts_by_bytes(text, data, tmp_path):
     assert b"".join(parts) == text.read_bytes()
     assert [len(part) for part in parts] == [27009, 1500, 1502]
     assert sorted(os.listdir(data)) == ["test", "train", "valid"]
-    shares = ["--shares", "50,25,25", "--destdir", tmp_path]
+    shares = ["--shares", "50,25,25", "--output", tmp_path]
     run("fairseq-bbpe", "lm", "split", "--input", text, *shares)
     assert (tmp_path / "train").stat().st_size == SIZE // 2
     failed = run("fairseq-bbpe", "lm", "split", "--input", text, "--output", tmp_path, "--shares", "9,1,1", status=2)
