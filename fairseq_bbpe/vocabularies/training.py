@@ -5,12 +5,17 @@ import math
 import random
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 
 import sentencepiece
 
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.vocabularies.model_proto import reordered
+
+# Symbols of the text in which pieces are counted, at most: enough to order them.
+_COUNTED = 2**21
 
 # Longest stretch of a line learned from at once, in symbols: sentencepiece's trainer keeps positions in 16 bits.
 _STRETCH = 32768
@@ -32,6 +37,7 @@ def train(sentences: Iterable[str], size: int, *, own_pieces: int, workers: int,
     Raises `TooManyPieces` where the text does not support so many, `UserError` where it holds more characters, or none.
     """
     model = io.BytesIO()
+    seen = EvenSample(_COUNTED)
     options |= {
         "vocab_size": size + own_pieces,
         "model_writer": model,
@@ -42,14 +48,14 @@ def train(sentences: Iterable[str], size: int, *, own_pieces: int, workers: int,
         "minloglevel": 0 if verbose else 3,
     }
     try:
-        _train_interruptibly(sentences, options)
+        _train_interruptibly(map(seen.add, sentences), options)
     except (RuntimeError, ValueError) as error:
         if re.search(r"!sentences_.empty|all_chars_count", str(error)):
             raise UserError("the training text holds no characters but white space: give more text") from None
         if largest := re.search(r"set it to a value <= (\d+)", str(error)):
             raise TooManyPieces(size, int(largest[1]) - own_pieces) from None
         raise UserError(f"vocabulary size {size}: {_remedy(str(error), own_pieces)}") from None
-    return model.getvalue()
+    return by_frequency(model.getvalue(), seen.lines)
 
 
 def _remedy(message: str, own_pieces: int) -> str:
@@ -88,6 +94,40 @@ def _train_interruptibly(sentences: Iterable[str], options: dict) -> None:
         raise
     if failures:
         raise failures[0]
+
+
+def by_frequency(model: bytes, sentences: list[str]) -> bytes:
+    """The model with its pieces by descending frequency in segmented `sentences`, after sentencepiece's own pieces.
+
+    fairseq's dictionary takes this order, so that `--adaptive-softmax-cutoff` finds frequent pieces first and last the
+    bytes that never stand alone. Pieces that occur equally often keep their order.
+    """
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+    counts = Counter(chain.from_iterable(processor.encode(sentences)))
+    numbers = range(len(processor))
+    own = [number for number in numbers if processor.is_unknown(number) or processor.is_control(number)]
+    learned = sorted(set(numbers).difference(own), key=lambda number: (-counts[number], number))
+    return reordered(model, [*own, *learned])
+
+
+class EvenSample:
+    """Keeps every second, fourth, eighth ... of the lines that pass, so that `lines` stay below `size` symbols."""
+
+    def __init__(self, size: int):
+        self.size, self.lines = size, []
+        self._step, self._passed, self._kept = 1, 0, 0
+
+    def add(self, line: str) -> str:
+        """Take note of a line, and return it."""
+        if self._passed % self._step == 0:
+            self.lines.append(line)
+            self._kept += len(line)
+            while self._kept > self.size and len(self.lines) > 1:
+                self.lines = self.lines[::2]
+                self._step *= 2
+                self._kept = sum(map(len, self.lines))
+        self._passed += 1
+        return line
 
 
 def sampled(lines: Iterable[bytes], size: int, seed: int = 1) -> list[bytes]:

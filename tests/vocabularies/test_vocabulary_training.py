@@ -7,6 +7,7 @@ import re
 import signal
 import threading
 import time
+from collections import Counter
 
 import pytest
 import sentencepiece
@@ -92,6 +93,7 @@ def test_sentencepiece_speaks_only_where_asked(verbose, capfd):
 
 def test_workers_are_sentencepieces_threads(monkeypatch):
     asked = {}
+    monkeypatch.setattr(training, "by_frequency", lambda model, sentences: model)
     monkeypatch.setattr(sentencepiece.SentencePieceTrainer, "train", lambda **options: asked.update(options))
     train(TEXT, 30, **{**BPE, "workers": 7})
     assert asked["num_threads"] == 7
@@ -101,6 +103,7 @@ def test_workers_are_sentencepieces_threads(monkeypatch):
 @pytest.mark.parametrize("length", [1, training._STRETCH, training._STRETCH + 1, 3 * training._STRETCH])
 def test_a_long_line_is_learned_from_in_stretches_that_miss_nothing(length, monkeypatch):
     seen = []
+    monkeypatch.setattr(training, "by_frequency", lambda model, sentences: model)
     monkeypatch.setattr(
         sentencepiece.SentencePieceTrainer, "train", lambda sentence_iterator, **_: seen.extend(sentence_iterator)
     )
@@ -157,3 +160,13 @@ def test_samples_are_those_of_algorithm_l(count, size):
     for seed in range(20):
         assert sampled(iter(lines), size, seed) == algorithm_l(lines, size, seed)
     assert sampled(lines, size) == sampled(lines, size, seed=1)
+
+
+def test_samples_are_even_and_repeatable():
+    lines = [b"%d" % number for number in range(1000)]
+    assert sampled(lines, 50) == sampled(lines, 50)
+    assert sampled(iter(lines), 2000) == lines
+    drawn = Counter(int(line) // 100 for seed in range(60) for line in sampled(lines, 50, seed))
+    # 300 expected in each tenth, with a deviation of about 16.
+    assert all(230 < drawn[tenth] < 370 for tenth in range(10))
+    assert all(len(set(sampled(lines, 50, seed))) == 50 for seed in range(60))

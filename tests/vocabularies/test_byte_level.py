@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,8 @@ from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.alphabet import SPACE, SYMBOLS, bytes_to_symbols
 from fairseq_bbpe.text.display import show_pieces
 from fairseq_bbpe.vocabularies.byte_level import UNKNOWN, Vocabulary
-from fairseq_bbpe.vocabularies.characters import CharacterVocabulary, characters_of
-from fairseq_bbpe.vocabularies.training import sampled, train
+from fairseq_bbpe.vocabularies.characters import CharacterVocabulary
+from fairseq_bbpe.vocabularies.training import train
 
 GOLDEN = Path(__file__).parent / "golden"
 TEXT = [
@@ -55,10 +54,12 @@ def test_any_text_survives(vocabulary, text):
 
 @given(st.lists(st.text("the cat's mañ 猫", max_size=60).map(str.encode), max_size=20))
 def test_cached_words_segment_as_whole_lines_do(vocabulary, lines):
-    whole = vocabulary._segment([bytes_to_symbols(line) for line in lines], workers=1)
+    whole = [
+        " ".join(pieces) for pieces in vocabulary._processor.encode(list(map(bytes_to_symbols, lines)), out_type=str)
+    ]
     for bytes_per_space in (0, 10**9):
         vocabulary.BYTES_PER_SPACE = bytes_per_space
-        assert vocabulary.encode_lines(lines) == whole
+        assert vocabulary.encode_lines_by_sentencepiece(lines) == whole
     del vocabulary.BYTES_PER_SPACE
 
 
@@ -66,8 +67,8 @@ def test_cache_of_words_is_bounded(vocabulary):
     vocabulary = Vocabulary(vocabulary.model)
     vocabulary.CACHED_WORDS = 10
     for number in range(100):
-        text = f"a b c {number}"
-        assert Vocabulary.decode(vocabulary.encode(text)) == text.encode()
+        text = f"a b c {number}".encode()
+        assert Vocabulary.decode(*vocabulary.encode_lines_by_sentencepiece([text])) == text
         assert 4 <= len(vocabulary._segmented) <= 10
 
 
@@ -159,16 +160,6 @@ def test_models_that_are_not_ours_are_refused(tmp_path):
         Vocabulary.load(tmp_path / "absent")
 
 
-def test_samples_are_even_and_repeatable():
-    lines = [b"%d" % number for number in range(1000)]
-    assert sampled(lines, 50) == sampled(lines, 50)
-    assert sampled(iter(lines), 2000) == lines
-    drawn = Counter(int(line) // 100 for seed in range(60) for line in sampled(lines, 50, seed))
-    # 300 expected in each tenth, with a deviation of about 16.
-    assert all(230 < drawn[tenth] < 370 for tenth in range(10))
-    assert all(len(set(sampled(lines, 50, seed))) == 50 for seed in range(60))
-
-
 def test_a_sample_still_has_every_byte():
     vocabulary = Vocabulary.learn(TEXT * 50, 300, sample=10)
     assert set(SYMBOLS) <= set(vocabulary.pieces)
@@ -209,21 +200,6 @@ def test_fairseq_reads_the_dictionary_in_order(vocabulary, tmp_path):
     ids = loaded.encode_line(vocabulary.encode(" two  spaces,\ttab\r\u2028 "), add_if_not_exist=False)
     assert loaded.unk() not in ids
     assert Vocabulary.decode(loaded.string(ids)) == " two  spaces,\ttab\r\u2028 ".encode()
-
-
-def test_character_baselines_see_the_same_text():
-    characters = CharacterVocabulary.learn(TEXT, None)
-    text = b"".join(TEXT).decode()
-    assert set("".join(characters.pieces)) == set(text.replace(" ", SPACE))
-    assert characters.encode_lines([TEXT[1]])[0].split() == [SPACE, *TEXT[1].decode()]
-    assert len(CharacterVocabulary.learn(TEXT, len(characters) + 20)) == len(characters) + 20
-    with pytest.raises(UserError, match=f"size 9: this text has more characters: give {len(characters)} or more"):
-        CharacterVocabulary.learn(TEXT, 9)
-
-
-@given(st.binary())
-def test_characters_have_no_white_space_but_spaces(data):
-    assert set("".join(filter(str.isspace, characters_of(data)))) <= {" "}
 
 
 def test_text_needs_neither_torch_nor_fairseq():
