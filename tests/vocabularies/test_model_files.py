@@ -86,11 +86,11 @@ def test_a_sample_is_all_that_is_learned_from(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("verbose", [False, True])
-def test_learning_speaks_only_where_asked(kind, verbose, capfd):
+@pytest.mark.parametrize("options", [{}, {"verbose": False}, {"verbose": True}], ids=["default", "quiet", "verbose"])
+def test_learning_speaks_only_where_asked(kind, options, capfd):
     vocabulary, size = KINDS[kind]
-    vocabulary.learn(TEXT, size, verbose=verbose)
-    assert bool(capfd.readouterr().err) == verbose
+    vocabulary.learn(TEXT, size, **options)
+    assert bool(capfd.readouterr().err) == options.get("verbose", False)
 
 
 @pytest.mark.parametrize("kind", KINDS)
