@@ -1,5 +1,6 @@
 """What the kinds of vocabulary share: files written whole or not at all, samples, sizes that the text decides."""
 
+import io
 import os
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.alphabet import SPACE, SYMBOLS
 from fairseq_bbpe.vocabularies.byte_level import Vocabulary
 from fairseq_bbpe.vocabularies.characters import CharacterVocabulary
-from fairseq_bbpe.vocabularies.fairseq_recipe import FairseqVocabulary, byte_encode
+from fairseq_bbpe.vocabularies.fairseq_recipe import FairseqVocabulary
 from fairseq_bbpe.vocabularies.model_file import read_model
 from fairseq_bbpe.vocabularies.specification import Specification, load_vocabulary
 from fairseq_bbpe.vocabularies.training import TooManyPieces, sampled, train
@@ -177,22 +178,9 @@ def test_a_file_of_fairseqs_recipe_is_known_by_its_name(tmp_path):
     assert load_vocabulary(tmp_path / "any.model").name == str(tmp_path / "any.model")
 
 
-def test_lone_surrogates_are_encoded_as_they_are():
-    vocabulary = Vocabulary.learn((), 256)
-    assert Vocabulary.decode(vocabulary.encode("a\ud800")) == b"a\xed\xa0\x80"
-    assert vocabulary.encode("é") == vocabulary.encode("é".encode()) == "Ń ĩ"
-
-
 def test_tasks_that_train_on_the_pieces():
     assert Vocabulary.task_flags() == ["--task", "translation_bbpe"]
     assert CharacterVocabulary.task_flags() == FairseqVocabulary.task_flags() == []
-
-
-def test_white_space_of_any_kind_is_one_space_in_fairseqs_recipe():
-    assert byte_encode("a \t\r b\u3000\u2028c".encode()) == "a b c"
-    assert byte_encode(b"\xff") == byte_encode("\ufffd".encode())
-    assert FairseqVocabulary.spell(None, "Ã©▁\u4e00") == "é 一".encode()
-    assert CharacterVocabulary.spell(None, "é▁") == "é ".encode()
 
 
 @pytest.mark.parametrize(
@@ -213,3 +201,16 @@ def test_a_model_that_differs_in_one_thing_is_not_over_bytes(symbols, options):
     Vocabulary(train([*SYMBOLS, *sentences], 262, **own, **alike))
     with pytest.raises(UserError, match=r"^other: a sentencepiece model, but not over bytes: give a \.model file"):
         Vocabulary(train(sentences, 262, **own, **{**alike, **options}), name="other")
+
+
+def test_pieces_spelled_like_any_of_fairseqs_symbols_are_told_apart(learned, monkeypatch):
+    dictionary = pytest.importorskip("fairseq.data").Dictionary()
+    monkeypatch.setattr(learned, "pieces", ["a", *dictionary.symbols, "b"])
+    dictionary.add_from_file(io.StringIO("".join(learned.dictionary_lines())))
+    assert dictionary.symbols[dictionary.nspecial :] == learned.pieces
+
+
+def test_flags_are_strings(learned, tmp_path):
+    flags = learned.fairseq_flags(tmp_path)
+    assert flags[-1] == str(tmp_path)
+    assert all(isinstance(flag, str) for flag in flags)
