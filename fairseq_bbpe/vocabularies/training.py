@@ -68,7 +68,7 @@ def _remedy(message: str, own_pieces: int) -> str:
 
 def _train_interruptibly(sentences: Iterable[str], options: dict) -> None:
     """Train in a worker thread so that the main thread can handle Ctrl-C."""
-    interrupted = threading.Event()
+    interrupted, finished = threading.Event(), threading.Event()
     failures = []
 
     def stretches() -> Iterator[str]:
@@ -83,14 +83,15 @@ def _train_interruptibly(sentences: Iterable[str], options: dict) -> None:
             sentencepiece.SentencePieceTrainer.train(sentence_iterator=stretches(), **options)
         except Exception as error:  # the waiting thread raises it again
             failures.append(error)
+        finally:
+            finished.set()
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
+    threading.Thread(target=run, daemon=True).start()
     try:
-        thread.join()
+        finished.wait()  # before Python 3.13 an interrupted `join` takes a running thread for one that has ended
     except BaseException:
         interrupted.set()
-        thread.join(timeout=1)
+        finished.wait(timeout=1)
         raise
     if failures:
         raise failures[0]
