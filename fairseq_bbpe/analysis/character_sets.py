@@ -15,7 +15,8 @@ DATASET_COLUMNS = (
 
 def count_characters(text: ParallelText, label: str = "characters") -> tuple[Counter, Counter]:
     """Count the characters of both sides, without newlines and without bytes that are no UTF-8: (source, target)."""
-    source, target = Counter(), Counter()
+    source: Counter = Counter()
+    target: Counter = Counter()
     for source_lines, target_lines, _ in text.blocks(label):
         source.update(recover(b"".join(source_lines)))
         target.update(recover(b"".join(target_lines)))

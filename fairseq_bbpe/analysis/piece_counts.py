@@ -12,7 +12,8 @@ from fairseq_bbpe.vocabularies.model_file import SubwordVocabulary
 
 def count_pieces(text: ParallelText, vocabulary: SubwordVocabulary, workers: int = 1) -> tuple[Counter, Counter]:
     """Count the pieces of both sides: (source, target)."""
-    source, target = Counter(), Counter()
+    source: Counter = Counter()
+    target: Counter = Counter()
     for source_lines, target_lines, _ in text.blocks(vocabulary.name):
         for counts, lines in ((source, source_lines), (target, target_lines)):
             counts.update(chain.from_iterable(map(str.split, vocabulary.encode_lines(lines, workers))))

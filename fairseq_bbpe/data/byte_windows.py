@@ -117,7 +117,7 @@ class TrainingWindows(FairseqDataset):
         skip = self.context - 1
         source, target = inputs_and_targets([sample["ids"] for sample in samples], [skip] * len(samples), self.pad)
         target = target[: len(main)]
-        net_input = {"src_tokens": source, "src_lengths": torch.full((len(source),), source.size(1))}
+        net_input: dict = {"src_tokens": source, "src_lengths": torch.full((len(source),), source.size(1))}
         if self.crop:
             target = target[:, skip:].contiguous()
             net_input |= {"skip": skip, "num_auxiliary": num_auxiliary}

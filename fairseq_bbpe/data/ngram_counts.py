@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from fairseq.data import Dictionary, data_utils
-from torch import Tensor
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.modules.ngram_embedding import NgramTable, count_ngrams
@@ -22,7 +21,7 @@ class _Inputs(Sequence):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index: int) -> Tensor:
+    def __getitem__(self, index):
         sentence = self.dataset[index]
         if not self.target:
             return sentence
@@ -40,8 +39,8 @@ def count_data_bin(data: str | Path, least: Sequence[int]) -> Iterator[tuple[str
         UserError: `data` is no such folder.
     """
     data = Path(data)
-    languages = data_utils.infer_language_pair(str(data)) if data.is_dir() else (None, None)
-    if None in languages:
+    languages = data_utils.infer_language_pair(str(data)) if data.is_dir() else None
+    if languages is None or None in languages:
         raise UserError(f"{data}: no parallel data-bin; make one with fairseq-bbpe prepare")
     for language in languages:
         dictionary = Dictionary.load(str(data / f"dict.{language}.txt"))

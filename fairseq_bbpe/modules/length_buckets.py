@@ -34,6 +34,8 @@ class LengthBuckets(nn.Module):
     [0, 0, 1, 3, 3]
     """
 
+    pairs: Tensor
+
     def __init__(self, width: int = 25, longest: int = 500) -> None:
         super().__init__()
         if width < 1:

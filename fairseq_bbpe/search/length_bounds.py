@@ -52,6 +52,8 @@ class LengthBounds(Search):
 class LengthBoundedGenerator(SequenceGenerator):
     """fairseq's generator, in which `--max-len-a/b` mean each sentence's own source, not its batch's longest."""
 
+    search: LengthBounds
+
     def __init__(self, models, tgt_dict, **options) -> None:
         super().__init__(models, tgt_dict, **options)
         self.search = LengthBounds(tgt_dict, self.search)

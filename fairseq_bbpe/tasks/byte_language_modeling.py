@@ -5,6 +5,7 @@ import logging
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from fairseq import metrics
@@ -81,7 +82,7 @@ class ByteLanguageModeling(SubBatchStatistics, FairseqTask):
     def __init__(self, cfg: ByteLanguageModelingConfig) -> None:
         super().__init__(cfg)
         self.dictionary = byte_dictionary()
-        self.model = None
+        self.model: Any = None
 
     @classmethod
     def setup_task(cls, cfg: ByteLanguageModelingConfig, **kwargs) -> "ByteLanguageModeling":

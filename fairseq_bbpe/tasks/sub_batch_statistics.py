@@ -1,5 +1,7 @@
 """What tasks that train with Sub-Batch Normalisation share: statistics that belong to the weights beside them."""
 
+from typing import Any
+
 from fairseq import utils
 
 from fairseq_bbpe.errors import UserError
@@ -13,6 +15,10 @@ class SubBatchStatistics:
     the model's arguments for the same batches every time, so the statistics depend on the weights alone, and every
     process arrives at the same ones without a word to the others.
     """
+
+    # Of the task that this class is mixed into.
+    cfg: Any
+    datasets: dict
 
     def build_model(self, cfg, from_checkpoint=False):
         """As the task's; raises UserError for fewer than one batch to estimate from."""

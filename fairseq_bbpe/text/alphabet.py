@@ -50,7 +50,8 @@ def symbols_to_bytes(symbols: str) -> bytes:
 _FOREIGN = "fairseq_bbpe.foreign_symbol"
 
 
-def _own_utf8(error: UnicodeEncodeError) -> tuple[bytes, int]:
+def _own_utf8(error: UnicodeError) -> tuple[str | bytes, int]:
+    assert isinstance(error, UnicodeEncodeError)  # an encoder's handler meets no other
     # surrogateescape: the bytes of a file that is not UTF-8 reach us as lone surrogates and leave as they came.
     foreign = error.object[error.start : error.end]
     try:

@@ -27,7 +27,7 @@ def map_lines(function: Callable[[list[bytes]], Iterable[bytes]], source: Binary
     >>> sink.getvalue()
     b'ONE\n\nTWO\rTHREE'
     """
-    while block := source.read1(BLOCK):
+    while block := source.read1(BLOCK):  # type: ignore[attr-defined]  # every buffered file has it, BinaryIO not
         if not block.endswith(b"\n"):
             block += source.readline()
         body = block.removesuffix(b"\n")

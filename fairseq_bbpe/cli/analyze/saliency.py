@@ -37,8 +37,9 @@ def run(args: argparse.Namespace) -> None:
         target = translator.translate(source, args.beam)
     else:
         target = translator.encode(args.translation, translator.target)
-    pieces = [translator.pieces(source, translator.source), translator.pieces(target, translator.target)]
-    found = sensitivity(translator.model, source, target, *pieces, translator.spell)
+    source_pieces = translator.pieces(source, translator.source)
+    target_pieces = translator.pieces(target, translator.target)
+    found = sensitivity(translator.model, source, target, source_pieces, target_pieces, translator.spell)
 
     words = [("source", word) for word in found.source_words] + [("target", word) for word in found.target_words]
     values = [*found.source.tolist(), *found.target.tolist()]
@@ -46,4 +47,4 @@ def run(args: argparse.Namespace) -> None:
     save_table(f"{prefix}.tsv", ("side", "word", *found.target_words), rows)
     with figure(f"{prefix}.png", 2 + 0.4 * len(found.target_words), 2 + 0.3 * len(rows)) as plot:
         draw_sensitivity(found, plot)
-    print(translator.spell([piece for piece in pieces[1] if piece != "</s>"]))
+    print(translator.spell([piece for piece in target_pieces if piece != "</s>"]))

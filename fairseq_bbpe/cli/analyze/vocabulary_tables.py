@@ -1,11 +1,17 @@
 """Arguments that the tables of text and vocabularies share, their checks, and how a table is written."""
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from fairseq_bbpe.cli.arguments import add_output, add_workers
 from fairseq_bbpe.corpus.checks import require_text
 from fairseq_bbpe.errors import UserError
+
+if TYPE_CHECKING:
+    from fairseq_bbpe.analysis.parallel_text import ParallelText
 
 
 def add_text(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +64,7 @@ def read_text(args: argparse.Namespace):
     return ParallelText.of_files(args.source, args.target, getattr(args, "languages", None))
 
 
-def read_vocabularies(args: argparse.Namespace) -> tuple:
+def read_vocabularies(args: argparse.Namespace) -> tuple[ParallelText, Iterator]:
     """Check the arguments: (text, its vocabularies, each learned or loaded when its turn comes)."""
     from fairseq_bbpe.analysis.library import Library
     from fairseq_bbpe.vocabularies.specification import Specification
