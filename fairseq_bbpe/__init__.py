@@ -22,7 +22,7 @@ _TEXT = {"Vocabulary": "fairseq_bbpe.vocabularies", "recover": "fairseq_bbpe.tex
 # The models that a program may import by name; naming one registers everything with fairseq.
 _MODELS = {
     "TransformerBBPE": "fairseq_bbpe.models.transformer_bbpe_ctx",
-    "Bytenet": "fairseq_bbpe.models.bytenet",
+    "ByteNet": "fairseq_bbpe.models.bytenet",
 }
 
 # `--user-dir` imports this package from within fairseq. Without fairseq the text side works alone.

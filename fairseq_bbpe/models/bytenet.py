@@ -17,7 +17,7 @@ from fairseq_bbpe.modules.sub_batch_norm import NORMS
 
 
 @dataclass
-class BytenetConfig(FairseqDataclass):
+class ByteNetConfig(FairseqDataclass):
     """First version of the paper (Section 6): 15 + 15 ReLU blocks, d = 892, Sub-BN, kernels 5 and 3."""
 
     channels: int = field(default=892, metadata={"help": "d, the channels inside the blocks; outside they are 2d wide"})
@@ -69,7 +69,7 @@ class BytenetConfig(FairseqDataclass):
     rnn_layers: int = field(default=2, metadata={"help": "layers of a recurrent source or target network"})
 
 
-def preset(parent: type[BytenetConfig], **defaults) -> type[BytenetConfig]:
+def preset(parent: type[ByteNetConfig], **defaults) -> type[ByteNetConfig]:
     """A configuration that differs from its parent in these defaults alone; help texts and types stay."""
     changed = [
         (f.name, f.type, field(default=defaults[f.name], metadata=f.metadata))
@@ -92,7 +92,7 @@ def parse_dilations(text: str) -> list[int]:
         raise UserError(f"--dilations {text}: not integers with commas between, such as 1,2,4,8,16") from None
 
 
-def length_buckets(cfg: BytenetConfig) -> LengthBuckets:
+def length_buckets(cfg: ByteNetConfig) -> LengthBuckets:
     """The intervals of Sub-BN's statistics; raises UserError where the two flags do not fit."""
     if cfg.bucket_width < 1:
         raise UserError(f"--bucket-width must be at least 1, got {cfg.bucket_width}: the paper's is 25")
@@ -103,14 +103,14 @@ def length_buckets(cfg: BytenetConfig) -> LengthBuckets:
     return LengthBuckets(cfg.bucket_width, cfg.bucket_longest)
 
 
-@register_model("bytenet", dataclass=BytenetConfig)
-class Bytenet(FairseqEncoderDecoderModel):
+@register_model("bytenet", dataclass=ByteNetConfig)
+class ByteNet(FairseqEncoderDecoderModel):
     """Translate in time linear in the lengths, by dynamic unfolding (Section 3.1)."""
 
     registered_as = "bytenet"
 
     @classmethod
-    def build_model(cls, cfg: BytenetConfig, task) -> "Bytenet":
+    def build_model(cls, cfg: ByteNetConfig, task) -> "ByteNet":
         """Build the two networks for a task's dictionaries; raises UserError on options that do not fit."""
         if getattr(task.cfg, "left_pad_target", False):
             raise UserError(
@@ -159,7 +159,7 @@ class Bytenet(FairseqEncoderDecoderModel):
 
 # Second version of the paper: 30 + 30 blocks, and every difference from the first.
 V2 = preset(
-    BytenetConfig,
+    ByteNetConfig,
     channels=800,
     source_sets=6,
     target_sets=6,
@@ -170,7 +170,7 @@ V2 = preset(
 
 
 @register_model("bytenet_v2", dataclass=V2)
-class BytenetV2(Bytenet):
+class ByteNetV2(ByteNet):
     """Second version of the paper; trains with fairseq's own translation task."""
 
     registered_as = "bytenet_v2"
@@ -180,7 +180,7 @@ TINY = preset(V2, channels=96, source_sets=1, target_sets=1, bucket_longest=250)
 
 
 @register_model("bytenet_tiny", dataclass=TINY)
-class BytenetTiny(Bytenet):
+class ByteNetTiny(ByteNet):
     """The second version at the size of a CPU: 5 + 5 blocks, d = 96."""
 
     registered_as = "bytenet_tiny"

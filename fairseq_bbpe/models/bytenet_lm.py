@@ -12,14 +12,15 @@ import torch
 import torch.nn.functional as F
 from fairseq.checkpoint_utils import load_model_ensemble
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
-from fairseq.models import FairseqIncrementalDecoder, FairseqLanguageModel, register_model
+from fairseq.models import FairseqLanguageModel, register_model
 from torch import Tensor, nn
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.models.bytenet import parse_dilations, preset
+from fairseq_bbpe.models.unfolding import CachedDecoder
 from fairseq_bbpe.modules.batch_parts import BatchParts
+from fairseq_bbpe.modules.conv_cache import ConvCache
 from fairseq_bbpe.modules.masked_conv import DilatedConv
-from fairseq_bbpe.modules.past_columns import PastColumns
 from fairseq_bbpe.modules.residual_blocks import BLOCKS, ResidualStack
 from fairseq_bbpe.modules.sub_batch_norm import NORMS, normalisation
 
@@ -27,7 +28,7 @@ NO_LIMIT = 1_000_000_000  # fairseq wants a longest input; a convolution has non
 
 
 @dataclass
-class BytenetLMConfig(FairseqDataclass):
+class ByteNetLMConfig(FairseqDataclass):
     """First version of the paper (Section 5): 25 multiplicative blocks, d = 892, Sub-BN; windows of 315 + 200 bytes."""
 
     channels: int = field(default=892, metadata={"help": "d, the channels inside the blocks; outside they are 2d wide"})
@@ -46,17 +47,17 @@ class BytenetLMConfig(FairseqDataclass):
     )
 
 
-@register_model("bytenet_lm", dataclass=BytenetLMConfig)
-class BytenetLM(FairseqLanguageModel):
+@register_model("bytenet_lm", dataclass=ByteNetLMConfig)
+class ByteNetLM(FairseqLanguageModel):
     """Predict every byte from the `receptive_field` bytes before it, in parallel or one at a time."""
 
     registered_as = "bytenet_lm"
     takes_skip = True
 
     @classmethod
-    def build_model(cls, cfg: BytenetLMConfig, task) -> "BytenetLM":
+    def build_model(cls, cfg: ByteNetLMConfig, task) -> "ByteNetLM":
         """Build the network for a task whose dictionary ends with the 256 bytes."""
-        return cls(BytenetLMDecoder(cfg, task.target_dictionary))
+        return cls(ByteNetLMDecoder(cfg, task.target_dictionary))
 
     @property
     def receptive_field(self) -> int:
@@ -81,13 +82,13 @@ class BytenetLM(FairseqLanguageModel):
         return 3 * (forward + 2 * _matrix_weights(self.decoder.output) * (columns - skip))
 
 
-class BytenetLMDecoder(FairseqIncrementalDecoder):
+class ByteNetLMDecoder(CachedDecoder):
     """Embedding of 2d, residual stack, norm, dropout, ReLU and a softmax over the 256 bytes alone.
 
     fairseq's special symbols get a probability of exactly 0, so a model that has learnt nothing costs 8 bits a byte.
     """
 
-    def __init__(self, cfg: BytenetLMConfig, dictionary) -> None:
+    def __init__(self, cfg: ByteNetLMConfig, dictionary) -> None:
         super().__init__(dictionary)
         width = 2 * cfg.channels
         self.specials = dictionary.nspecial
@@ -127,11 +128,8 @@ class BytenetLMDecoder(FairseqIncrementalDecoder):
             raise UserError("--norm sub_batch: train with --task byte_language_modeling, or choose --norm layer")
         if incremental_state is None:
             return self.logits(self.columns(prev_output_tokens, skip, num_auxiliary)), {"attn": None}
-        past = self.get_incremental_state(incremental_state, "past")
-        if past is None:
-            past = self.network.past()
-            self.set_incremental_state(incremental_state, "past", past)
-        return self.logits(self.read(prev_output_tokens[:, past.step :], past)), {"attn": None}
+        cache = self.cache(incremental_state)
+        return self.logits(self.read(prev_output_tokens[:, cache.step :], cache)), {"attn": None}
 
     def columns(self, tokens: Tensor, skip: int = 0, num_auxiliary: int = 0) -> Tensor:
         """The last columns (B - num_auxiliary, T - skip, 2d) of whole sequences (B, T)."""
@@ -149,33 +147,22 @@ class BytenetLMDecoder(FairseqIncrementalDecoder):
         below = itertools.accumulate(self.reaches, operator.sub, initial=sum(self.reaches))
         return [max(0, skip - reach) for reach, _ in zip(below, self.reaches, strict=False)]
 
-    def read(self, tokens: Tensor, past: PastColumns) -> Tensor:
-        """The last columns (B, T, 2d) of T bytes that follow those `past` remembers, at a cost of T alone."""
-        batch = BatchParts()
-        x = self.network(self.embedding(tokens), batch, past)
-        past.advance(tokens.size(1))
-        return self.norm(x, batch)
+    def read(self, tokens: Tensor, cache: ConvCache) -> Tensor:
+        """The last columns (B, T, 2d) of T bytes that follow those in `cache`, at a cost of T alone."""
+        batch = self.step_parts(cache)
+        return self.norm(self.network(self.embedding(tokens), batch, cache), batch)
 
     def logits(self, columns: Tensor) -> Tensor:
         """Logits (B, T, symbols) of columns (B, T, 2d), -inf for fairseq's special symbols."""
         x = F.relu(F.dropout(columns, self.dropout, self.training))
-        weight, bias = self.output.weight, self.output.bias
-        weight = torch.cat([weight.new_zeros(self.specials, weight.size(1)), weight])
-        bias = torch.cat([bias.new_full((self.specials,), -torch.inf), bias])
-        return F.linear(x, weight, bias)
-
-    def reorder_incremental_state(self, incremental_state, new_order):
-        """Follow the beam: row `b` continues row `new_order[b]`."""
-        past = self.get_incremental_state(incremental_state, "past")
-        if past is not None:
-            past.reorder(new_order)
+        return F.pad(self.output(x), (self.specials, 0), value=-torch.inf)
 
     def max_positions(self):
         """No limit but the memory's."""
         return NO_LIMIT
 
 
-def load_decoder(path: str) -> BytenetLMDecoder:
+def load_decoder(path: str) -> ByteNetLMDecoder:
     """The decoder of a checkpoint of `bytenet_lm`, ready to predict, on the GPU where there is one.
 
     Raises:
@@ -184,7 +171,7 @@ def load_decoder(path: str) -> BytenetLMDecoder:
     if not Path(path).is_file():
         raise UserError(f"--path {path}: no such file; give a checkpoint, such as checkpoint_best.pt")
     (model,), _ = load_model_ensemble([path])
-    if not isinstance(model, BytenetLM):
+    if not isinstance(model, ByteNetLM):
         raise UserError(f"--path {path}: a {type(model).__name__}; give a checkpoint of --arch bytenet_lm")
     return model.decoder.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -194,11 +181,11 @@ def _matrix_weights(module: nn.Module) -> int:
 
 
 # Second version of the paper; its windows are `--context-bytes 100 --scored-bytes 400`.
-V2 = preset(BytenetLMConfig, channels=512, sets=6, norm="layer", dropout=0.1)
+V2 = preset(ByteNetLMConfig, channels=512, sets=6, norm="layer", dropout=0.1)
 
 
 @register_model("bytenet_lm_v2", dataclass=V2)
-class BytenetLMV2(BytenetLM):
+class ByteNetLMV2(ByteNetLM):
     """The second version: 30 blocks, d = 512, layer normalisation."""
 
     registered_as = "bytenet_lm_v2"
@@ -208,7 +195,7 @@ TINY = preset(V2, channels=64, sets=1, dropout=0.0)
 
 
 @register_model("bytenet_lm_tiny", dataclass=TINY)
-class BytenetLMTiny(BytenetLM):
+class ByteNetLMTiny(ByteNetLM):
     """The second version at the size of a CPU: 5 blocks, d = 64, so 63 bytes of context are all it can use."""
 
     registered_as = "bytenet_lm_tiny"

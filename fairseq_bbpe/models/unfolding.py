@@ -9,9 +9,11 @@ from fairseq.models import FairseqEncoder, FairseqIncrementalDecoder
 from torch import Tensor, nn
 
 from fairseq_bbpe.modules.batch_parts import BatchParts
+from fairseq_bbpe.modules.conv_cache import ConvCache
+from fairseq_bbpe.modules.folded_norms import FoldedNorms
 from fairseq_bbpe.modules.length_buckets import LengthBuckets
 from fairseq_bbpe.modules.ngram_embedding import NgramEmbedding
-from fairseq_bbpe.modules.recurrent import RecurrentStack
+from fairseq_bbpe.modules.recurrent import RecurrentStack, StateCache
 from fairseq_bbpe.modules.residual_blocks import ResidualStack
 from fairseq_bbpe.modules.sub_batch_norm import normalisation
 
@@ -77,7 +79,29 @@ class SourceNetwork(FairseqEncoder):
         return NO_LIMIT
 
 
-class TargetNetwork(FairseqIncrementalDecoder):
+class CachedDecoder(FairseqIncrementalDecoder):
+    """A decoder whose `network` keeps a cache between generation steps, in fairseq's incremental state."""
+
+    def cache(self, incremental_state) -> ConvCache | StateCache:
+        """The cache of this generation, empty at its first step."""
+        cache = self.get_incremental_state(incremental_state, "cache")
+        if cache is None:
+            cache = self.network.new_cache()
+            self.set_incremental_state(incremental_state, "cache", cache)
+        return cache
+
+    def step_parts(self, cache: ConvCache | StateCache, statistics: Tensor | int = 0) -> BatchParts:
+        """What the layers must know in a generation step; Sub-BN is folded into scale and shift at the first one."""
+        if cache.folded is None:
+            cache.folded = FoldedNorms(self, statistics)
+        return BatchParts(statistics=statistics, folded=cache.folded.of_rows(statistics))
+
+    def reorder_incremental_state(self, incremental_state, new_order):
+        """Follow the beam: row `b` continues row `new_order[b]`."""
+        self.cache(incremental_state).reorder(new_order)
+
+
+class TargetNetwork(CachedDecoder):
     """A language model whose step t also reads source column t: the ByteNet Decoder, unfolded (Sections 3.1, 3.2)."""
 
     def __init__(self, cfg, dilations: list[int], dictionary, buckets: LengthBuckets | None) -> None:
@@ -104,32 +128,22 @@ class TargetNetwork(FairseqIncrementalDecoder):
 
     def forward(self, prev_output_tokens, encoder_out=None, incremental_state=None, **kwargs):
         """Predict from `prev_output_tokens` (B, T); in generation only the steps that are new since the last call."""
-        past = None
-        first, new = 0, prev_output_tokens.size(1)
-        if incremental_state is not None:
-            past = self.get_incremental_state(incremental_state, "past")
-            if past is None:
-                past = self.network.past()
-                self.set_incremental_state(incremental_state, "past", past)
-            first, new = past.step, prev_output_tokens.size(1) - past.step
+        cache = self.cache(incremental_state) if incremental_state is not None else None
+        first = cache.step if cache is not None else 0
+        new = prev_output_tokens.size(1) - first
 
-        non_pad_mask = prev_output_tokens.ne(self.padding_idx) if past is None else None
-        parts = BatchParts(non_pad_mask, encoder_out["num_auxiliary"], encoder_out["statistics"])
-        x = self.embedding(prev_output_tokens, last=new if past is not None else None)
+        if cache is None:
+            mask = prev_output_tokens.ne(self.padding_idx)
+            parts = BatchParts(mask, encoder_out["num_auxiliary"], encoder_out["statistics"])
+        else:
+            parts = self.step_parts(cache, encoder_out["statistics"])
+        x = self.embedding(prev_output_tokens, last=new if cache is not None else None)
         source = source_columns(encoder_out, first, new)
         x = x + source if self.join is None else self.join(torch.cat([x, source], dim=-1))
-        x = self.network(x, parts, past)
-        if past is not None:
-            past.advance(new)
+        x = self.network(x, parts, cache)
         x = parts.main(self.norm(x, parts))
         logits = self.output(F.relu(F.dropout(x, self.dropout, self.training)))
         return logits, {"attn": None}
-
-    def reorder_incremental_state(self, incremental_state, new_order):
-        """Follow the beam: row `b` continues row `new_order[b]`."""
-        past = self.get_incremental_state(incremental_state, "past")
-        if past is not None:
-            past.reorder(new_order)
 
     def max_positions(self):
         """No limit but the task's."""

@@ -6,12 +6,13 @@ serves whole sequences and single generation steps, and on one CPU core it is as
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.modules.batch_parts import BatchParts
-from fairseq_bbpe.modules.past_columns import PastColumns, spread_taps
+from fairseq_bbpe.modules.conv_cache import ConvCache, spread_taps
 
 
 class DilatedConv(nn.Module):
@@ -41,6 +42,13 @@ class DilatedConv(nn.Module):
         """Distance in columns between the first and the last one read: (kernel - 1) * dilation."""
         return (self.kernel - 1) * self.dilation
 
+    def product(self, taps: Tensor) -> Tensor:
+        """Multiply the columns that are read, side by side: (B, T, kernel * inputs) -> (B, T, outputs)."""
+        if taps.numel() == self.taps.in_features and not torch.is_grad_enabled():
+            # One column: torch reads a matrix faster for a vector than for a matrix of one row.
+            return torch.addmv(self.taps.bias, self.taps.weight, taps.view(-1)).view(1, 1, -1)
+        return self.taps(taps)
+
     def extra_repr(self) -> str:
         return f"kernel={self.kernel}, dilation={self.dilation}"
 
@@ -48,12 +56,14 @@ class DilatedConv(nn.Module):
 class MaskedConv(DilatedConv):
     """A convolution that reads a column and `kernel - 1` earlier ones, never a later one (Section 3.2).
 
-    Shape: (B, T, inputs) -> (B, T, outputs). With `past`, T new columns follow those of the calls before.
+    Shape: (B, T, inputs) -> (B, T, outputs). With `cache`, T new columns follow those of the calls before.
     """
 
-    def forward(self, x: Tensor, batch: BatchParts, past: PastColumns | None = None) -> Tensor:
-        if past is not None:
-            return self.taps(past.taps(self, x, self.kernel, self.dilation))
+    def forward(self, x: Tensor, batch: BatchParts, cache: ConvCache | None = None) -> Tensor:
+        if self.kernel == 1:
+            return self.product(x)
+        if cache is not None:
+            return self.product(cache.taps(self, x))
         return self.taps(spread_taps(F.pad(x, (0, 0, self.reach, 0)), self.kernel, self.dilation))
 
 
@@ -71,8 +81,10 @@ class CentredConv(DilatedConv):
             raise UserError(f"--source-kernel must be odd to have a centre, got {kernel}: try {kernel + 1}")
         super().__init__(inputs, outputs, kernel, dilation)
 
-    def forward(self, x: Tensor, batch: BatchParts, past: None = None) -> Tensor:
-        assert past is None, "a source network sees its whole input at once"
+    def forward(self, x: Tensor, batch: BatchParts, cache: None = None) -> Tensor:
+        assert cache is None, "a source network sees its whole input at once"
+        if self.kernel == 1:
+            return self.product(x)
         if batch.non_pad_mask is not None:
             x = x * batch.non_pad_mask.unsqueeze(-1).to(x.dtype)
         side = self.reach // 2

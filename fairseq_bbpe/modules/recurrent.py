@@ -6,18 +6,16 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from fairseq_bbpe.modules.batch_parts import BatchParts
+from fairseq_bbpe.modules.folded_norms import FoldedNorms
 
 
-class PastState:
-    """What a recurrent target network remembers between two generation steps: the last state of every hypothesis."""
+class StateCache:
+    """What a recurrent target network keeps between two generation steps: the last state of every hypothesis."""
 
     def __init__(self) -> None:
         self.step = 0
+        self.folded: FoldedNorms | None = None  # of the network that generates
         self.state: tuple[Tensor, Tensor] | None = None  # hidden and cell, each (layers, B, 2d)
-
-    def advance(self, columns: int) -> None:
-        """Close a step of `columns` new columns."""
-        self.step += columns
 
     def reorder(self, order: Tensor) -> None:
         """Let row `b` continue the hypothesis of row `order[b]`."""
@@ -28,8 +26,7 @@ class PastState:
 class RecurrentStack(nn.Module):
     """LSTM layers, 2d wide: from left to right for a target network, d each way for a source network.
 
-    Shape: (B, T, 2d) -> (B, T, 2d). With `past` (left to right only) T new columns follow those of the calls before;
-    the caller closes each step with `past.advance(T)`.
+    Shape: (B, T, 2d) -> (B, T, 2d). With `cache` (left to right only) T new columns follow those of the calls before.
     """
 
     def __init__(self, d: int, layers: int, bidirectional: bool = False) -> None:
@@ -37,14 +34,15 @@ class RecurrentStack(nn.Module):
         hidden = d if bidirectional else 2 * d
         self.lstm = nn.LSTM(2 * d, hidden, layers, batch_first=True, bidirectional=bidirectional)
 
-    def past(self) -> PastState:
-        """An empty memory for a generation that starts now."""
+    def new_cache(self) -> StateCache:
+        """An empty cache for a generation that starts now."""
         assert not self.lstm.bidirectional, "only a network from left to right can generate"
-        return PastState()
+        return StateCache()
 
-    def forward(self, x: Tensor, batch: BatchParts, past: PastState | None = None) -> Tensor:
-        if past is not None:
-            x, past.state = self.lstm(x, past.state)
+    def forward(self, x: Tensor, batch: BatchParts, cache: StateCache | None = None) -> Tensor:
+        if cache is not None:
+            cache.step += x.size(1)
+            x, cache.state = self.lstm(x, cache.state)
             return x
         if batch.non_pad_mask is None or not self.lstm.bidirectional:
             return self.lstm(x)[0]  # padding on the right cannot reach a real column from left to right

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.modules.batch_parts import BatchParts
+from fairseq_bbpe.modules.conv_cache import ConvCache
 from fairseq_bbpe.modules.masked_conv import CentredConv, DilatedConv, MaskedConv
-from fairseq_bbpe.modules.past_columns import PastColumns
 from fairseq_bbpe.modules.sub_batch_norm import normalisation
 
 
@@ -38,10 +37,10 @@ class ReLUBlock(nn.Module):
             nn.init.kaiming_normal_(layer.taps.weight, nonlinearity="relu")
             nn.init.zeros_(layer.taps.bias)
 
-    def forward(self, x: Tensor, batch: BatchParts, past: PastColumns | None = None) -> Tensor:
-        h = self.reduce(F.relu(self.norm_in(x, batch)), batch)
-        h = self.conv(F.relu(self.norm_conv(h, batch)), batch, past)
-        return x + self.expand(F.relu(self.norm_out(h, batch)), batch)
+    def forward(self, x: Tensor, batch: BatchParts, cache: ConvCache | None = None) -> Tensor:
+        h = self.reduce(torch.relu(self.norm_in(x, batch)), batch)
+        h = self.conv(torch.relu(self.norm_conv(h, batch)), batch, cache)
+        return x + self.expand(torch.relu(self.norm_out(h, batch)), batch)
 
 
 class MultiplicativeUnit(nn.Module):
@@ -62,9 +61,9 @@ class MultiplicativeUnit(nn.Module):
         nn.init.normal_(self.gates.taps.weight, std=(2 / (kernel * d + d)) ** 0.5)
         nn.init.zeros_(self.gates.taps.bias)
 
-    def forward(self, x: Tensor, batch: BatchParts, past: PastColumns | None = None) -> Tensor:
+    def forward(self, x: Tensor, batch: BatchParts, cache: ConvCache | None = None) -> Tensor:
         h = self.norm(x, batch)
-        gates, update = self.gates(h, batch, past).split((3 * h.size(-1), h.size(-1)), dim=-1)
+        gates, update = self.gates(h, batch, cache).split((3 * h.size(-1), h.size(-1)), dim=-1)
         g1, g2, g3 = torch.sigmoid(gates).chunk(3, dim=-1)
         return g1 * torch.tanh(g2 * h + g3 * torch.tanh(update))
 
@@ -92,10 +91,10 @@ class MultiplicativeBlock(nn.Module):
             nn.init.kaiming_normal_(layer.taps.weight, nonlinearity="relu")
             nn.init.zeros_(layer.taps.bias)
 
-    def forward(self, x: Tensor, batch: BatchParts, past: PastColumns | None = None) -> Tensor:
-        h = self.reduce(F.relu(self.norm_in(x, batch)), batch)
-        h = self.pointwise_unit(self.unit(h, batch, past), batch)
-        return x + self.expand(F.relu(self.norm_out(h, batch)), batch)
+    def forward(self, x: Tensor, batch: BatchParts, cache: ConvCache | None = None) -> Tensor:
+        h = self.reduce(torch.relu(self.norm_in(x, batch)), batch)
+        h = self.pointwise_unit(self.unit(h, batch, cache), batch)
+        return x + self.expand(torch.relu(self.norm_out(h, batch)), batch)
 
 
 BLOCKS = {"relu": ReLUBlock, "multiplicative": MultiplicativeBlock}
@@ -104,8 +103,7 @@ BLOCKS = {"relu": ReLUBlock, "multiplicative": MultiplicativeBlock}
 class ResidualStack(nn.Module):
     """Residual blocks in sets: each set runs once through the dilations (Section 3.3).
 
-    Shape: (B, T, 2d) -> (B, T, 2d). With `past` (masked stacks only) T new columns follow those of the calls before;
-    the caller closes each step with `past.advance(T)`.
+    Shape: (B, T, 2d) -> (B, T, 2d). With `cache` (masked stacks only) T new columns follow those of the calls before.
 
     Args:
         d: channels inside the blocks; columns outside are 2d wide.
@@ -143,11 +141,6 @@ class ResidualStack(nn.Module):
         self.masked = masked
 
     @property
-    def span(self) -> int:
-        """The longest reach of one convolution, in columns: what `PastColumns` must keep."""
-        return max((conv.reach for conv in self._convolutions()), default=0)
-
-    @property
     def receptive_field(self) -> int:
         """Columns on which one output column depends, itself included: 1 + the sum of (kernel - 1) * dilation."""
         return 1 + sum(conv.reach for conv in self._convolutions())
@@ -155,12 +148,14 @@ class ResidualStack(nn.Module):
     def _convolutions(self) -> list[DilatedConv]:
         return [module for module in self.modules() if isinstance(module, DilatedConv)]
 
-    def past(self) -> PastColumns:
-        """An empty memory for a generation that starts now."""
+    def new_cache(self) -> ConvCache:
+        """An empty cache for a generation that starts now."""
         assert self.masked, "only a masked stack can generate"
-        return PastColumns(self.span)
+        return ConvCache([conv for conv in self._convolutions() if conv.kernel > 1])
 
-    def forward(self, x: Tensor, batch: BatchParts, past: PastColumns | None = None) -> Tensor:
+    def forward(self, x: Tensor, batch: BatchParts, cache: ConvCache | None = None) -> Tensor:
         for block in self.blocks:
-            x = block(x, batch, past)
+            x = block(x, batch, cache)
+        if cache is not None:
+            cache.advance(x.size(1))
         return x

@@ -45,15 +45,24 @@ class SubBatchNorm(nn.Module):
         if self.estimating:
             mean, var, columns = moments(x, batch.non_pad_mask)
             self._collect(mean, var, columns, batch.statistics)
+            scale, shift = self._scale_and_shift(mean, var)
         elif self.training:
-            mean, var = self._auxiliary_statistics(x, batch)
+            scale, shift = self._scale_and_shift(*self._auxiliary_statistics(x, batch))
         else:
-            mean, var = (getattr(self, name)[batch.statistics] for name in STATISTICS)
-            if mean.dim() == 2:  # one set for each row
-                mean, var = mean.unsqueeze(1), var.unsqueeze(1)
-        scale = self.weight.float() * torch.rsqrt(var + self.eps)
+            scale, shift = self.fold(batch.statistics) if batch.folded is None else batch.folded[self]
+        return torch.addcmul(shift, x, scale).to(x.dtype)
+
+    def fold(self, statistics: Tensor | int) -> tuple[Tensor, Tensor]:
+        """Scale and shift in evaluation: (C,) for one set of statistics, (B, 1, C) for a set for each row."""
+        mean, var = (getattr(self, name)[statistics] for name in STATISTICS)
+        if mean.dim() == 2:
+            mean, var = mean.unsqueeze(1), var.unsqueeze(1)
+        return self._scale_and_shift(mean, var)
+
+    def _scale_and_shift(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
         # In 32 bits: a mean that is large against its deviation would not survive being rounded.
-        return torch.addcmul(self.bias.float() - mean * scale, x, scale).to(x.dtype)
+        scale = self.weight.float() * torch.rsqrt(var + self.eps)
+        return scale, self.bias.float() - mean * scale
 
     def _auxiliary_statistics(self, x: Tensor, batch: BatchParts) -> tuple[Tensor, Tensor]:
         if not 0 < batch.num_auxiliary < x.size(0):

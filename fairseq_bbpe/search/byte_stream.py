@@ -21,14 +21,14 @@ def stream_bits(decoder: FairseqDecoder, data: np.ndarray, chunk: int = CHUNK) -
     """Bits of every byte after the first, given all bytes before it; arrays that follow each other, float64.
 
     Args:
-        decoder: of a `BytenetLM`.
+        decoder: of a `ByteNetLM`.
         data: (N,), uint8, N >= 2; a memory map will do.
         chunk: bytes computed at once; the result does not depend on it.
     """
-    past = decoder.network.past()
+    cache = decoder.network.new_cache()
     for begin in range(0, len(data) - 1, chunk):
         ids = _ids(decoder, data[begin : begin + chunk + 1])
-        logits = decoder.logits(decoder.read(ids[:, :-1], past)).double()
+        logits = decoder.logits(decoder.read(ids[:, :-1], cache)).double()
         nats = -logits.log_softmax(-1).gather(2, ids[:, 1:, None])
         yield (nats / np.log(2)).view(-1).cpu().numpy()
 
@@ -46,7 +46,7 @@ def continue_bytes(
     """Continue `prompt` by `length` bytes; what a byte costs depends neither on the prompt nor on the bytes so far.
 
     Args:
-        decoder: of a `BytenetLM`.
+        decoder: of a `ByteNetLM`.
         prompt: (N,), uint8, N >= 1, read in chunks of `chunk` bytes, each computed in parallel.
         length: bytes to add.
         strategy: fairseq's beam search, sampling, ...
@@ -61,10 +61,10 @@ def continue_bytes(
     """
     if len(prompt) == 0:
         raise UserError("the prompt is empty: give at least one byte, such as a newline")
-    past = decoder.network.past()
+    cache = decoder.network.new_cache()
     for begin in range(0, len(prompt), chunk):
-        column = decoder.read(_ids(decoder, prompt[begin : begin + chunk]), past)[:, -1:]
-    past.repeat(rows)
+        column = decoder.read(_ids(decoder, prompt[begin : begin + chunk]), cache)[:, -1:]
+    cache.reorder(torch.zeros(rows, dtype=torch.long, device=column.device))
     column = column.expand(rows, -1, -1)
 
     scores = column.new_zeros(1, rows, dtype=torch.float)
@@ -75,8 +75,8 @@ def continue_bytes(
         scores, symbols, order = (best[:, :rows] for best in strategy.step(step, log_probs.unsqueeze(0), before))
         chosen.append(symbols[0])
         parents.append(order[0])
-        past.reorder(order[0])
-        column = decoder.read(symbols[0].unsqueeze(1), past)
+        cache.reorder(order[0])
+        column = decoder.read(symbols[0].unsqueeze(1), cache)
     return _trace(scores[0], chosen, parents)
 
 

@@ -14,7 +14,7 @@ from conftest import BIN, QUICK, ROOT, environment, run
 
 import fairseq_bbpe.plugin  # noqa: F401
 from fairseq_bbpe.errors import UserError
-from fairseq_bbpe.models.bytenet_lm import BytenetLM, BytenetLMConfig, BytenetLMDecoder
+from fairseq_bbpe.models.bytenet_lm import ByteNetLM, ByteNetLMConfig, ByteNetLMDecoder
 from fairseq_bbpe.tasks.byte_language_modeling import ByteLanguageModeling, ByteLanguageModelingConfig
 
 BYTES = [*QUICK, "--task", "byte_language_modeling"]
@@ -246,7 +246,7 @@ def test_a_missing_split_is_one_line(data, tmp_path):
 
 def test_context_that_the_model_cannot_see_is_told(data, caplog):
     task = task_for(data, context_bytes=20)
-    task.model = BytenetLM(BytenetLMDecoder(BytenetLMConfig(channels=2, sets=1, dilations="1,2"), task.dictionary))
+    task.model = ByteNetLM(ByteNetLMDecoder(ByteNetLMConfig(channels=2, sets=1, dilations="1,2"), task.dictionary))
     with caplog.at_level("INFO"):
         task.load_dataset("train")
     assert "the receptive field is 7 bytes; 13 bytes of context are unused" in caplog.text

@@ -17,16 +17,16 @@ import fairseq_bbpe.plugin  # noqa: F401
 from fairseq_bbpe.analysis import adaptive_model
 from fairseq_bbpe.data.byte_file import SPECIALS, byte_dictionary
 from fairseq_bbpe.errors import UserError
-from fairseq_bbpe.models.bytenet_lm import V2, BytenetLM, BytenetLMConfig, BytenetLMDecoder
+from fairseq_bbpe.models.bytenet_lm import V2, ByteNetLM, ByteNetLMConfig, ByteNetLMDecoder
 from fairseq_bbpe.search.byte_stream import continue_bytes, stream_bits
 
 DICTIONARY = byte_dictionary()
-SMALL = BytenetLMConfig(channels=6, sets=1, dilations="1,3", norm="layer")  # sees 9 bytes back
+SMALL = ByteNetLMConfig(channels=6, sets=1, dilations="1,3", norm="layer")  # sees 9 bytes back
 
 
-def decoder(cfg=SMALL, **change) -> BytenetLMDecoder:
+def decoder(cfg=SMALL, **change) -> ByteNetLMDecoder:
     torch.manual_seed(0)
-    return BytenetLMDecoder(replace(cfg, **change), DICTIONARY).double().eval()
+    return ByteNetLMDecoder(replace(cfg, **change), DICTIONARY).double().eval()
 
 
 def random_ids(*shape) -> torch.Tensor:
@@ -35,13 +35,13 @@ def random_ids(*shape) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("cfg", "bytes_back"),
-    [(BytenetLMConfig(), 1 + 5 * 2 * 31), (V2(), 1 + 6 * 2 * 31), (SMALL, 1 + 2 * 4)],
+    [(ByteNetLMConfig(), 1 + 5 * 2 * 31), (V2(), 1 + 6 * 2 * 31), (SMALL, 1 + 2 * 4)],
     ids=["v1", "v2", "small"],
 )
 def test_a_prediction_depends_on_exactly_the_receptive_field(cfg, bytes_back):
     """In evaluation; 311 bytes in the first version of the paper. The width is no part of the matter."""
     network = decoder(replace(cfg, channels=16))
-    assert BytenetLM(network).receptive_field == bytes_back
+    assert ByteNetLM(network).receptive_field == bytes_back
     at = bytes_back + 40
     embedded = []
     network.embedding.register_forward_hook(
@@ -73,7 +73,7 @@ def test_skipped_predictions_change_no_other(skip, more):
 
 def test_operations_of_a_training_window():
     """By hand: a block of d = 6 and kernel 3 has (8 + 4 * 3) d^2 weights, and the first one computes all columns."""
-    model = BytenetLM(decoder())
+    model = ByteNetLM(decoder())
     columns, skip = 20, 12
     blocks = 20 * 36 * ((columns - 4) + (columns - 6))  # reaches 2 and 6: 12 - 8 = 4, 12 - 6 = 6
     assert model.training_flops(columns, skip) == 3 * 2 * (blocks + 256 * 12 * (columns - skip))
@@ -146,11 +146,11 @@ def test_generation_keeps_nothing_that_grows():
     """Constant cost a byte: rings of a fixed size, whatever the prompt and the length."""
     network, sizes = decoder(), set()
     for prompt, length in itertools.product((b"x", b"long " * 5000), (1, 40)):
-        past = network.network.past()
-        network.network.past = lambda past=past: past
+        cache = network.network.new_cache()
+        network.network.new_cache = lambda cache=cache: cache
         continue_bytes(network, np.frombuffer(prompt, np.uint8), length, BeamSearch(DICTIONARY), rows=2)
-        sizes.add(sum(ring.numel() for ring in past.rings.values()) + past.rows.numel())
-        del network.network.past
+        sizes.add(cache.columns.numel())
+        del network.network.new_cache
     assert len(sizes) == 1
 
 

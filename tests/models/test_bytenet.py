@@ -16,7 +16,7 @@ from test_sub_batches import corpus  # noqa: E402
 
 import fairseq_bbpe.plugin  # noqa: E402, F401
 from fairseq_bbpe.errors import UserError  # noqa: E402
-from fairseq_bbpe.modules.sub_batch_norm import estimate_statistics  # noqa: E402
+from fairseq_bbpe.modules.sub_batch_norm import SubBatchNorm, estimate_statistics  # noqa: E402
 
 PAD, END = 1, 2
 ARCHITECTURES = {
@@ -112,6 +112,21 @@ def test_step_by_step_under_a_beam_equals_the_whole(options):
         whole_encoded = model.encoder.reorder_encoder_out(whole_encoded, order)
         model.decoder.reorder_incremental_state_scripting(state, order)
         tokens = torch.cat([tokens[order], torch.randint(4, 24, (len(order), 1))], dim=1)
+
+
+@torch.no_grad()
+def test_sub_batch_norm_is_folded_once_a_sentence(monkeypatch):
+    model = trained(build(norm="sub_batch", unfold="zero"))
+    encoded = model.encoder(sentences([5, 9]), statistics=torch.tensor([0, 2]))
+    folded, fold = [], SubBatchNorm.fold
+    monkeypatch.setattr(SubBatchNorm, "fold", lambda norm, sets: folded.append(norm) or fold(norm, sets))
+    tokens, state = torch.full((2, 1), END), {}
+    for _ in range(4):
+        model.decoder(tokens, encoded, incremental_state=state)
+        tokens = torch.cat([tokens, torch.randint(4, 24, (2, 1))], dim=1)
+    norms = [module for module in model.decoder.modules() if isinstance(module, SubBatchNorm)]
+    assert len(folded) == len(norms) == 3 * 3 + 1
+    assert set(folded) == set(norms)
 
 
 @torch.no_grad()

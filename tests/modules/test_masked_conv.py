@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.modules.batch_parts import BatchParts
+from fairseq_bbpe.modules.conv_cache import ConvCache
 from fairseq_bbpe.modules.masked_conv import CentredConv, MaskedConv
-from fairseq_bbpe.modules.past_columns import PastColumns
 
 ALL_REAL = BatchParts()
 
@@ -50,37 +50,44 @@ def test_padding_never_reaches_a_real_column():
 
 
 @settings(deadline=None, max_examples=50)
-@given(data=st.data(), kernel=st.integers(1, 4), dilation=st.integers(1, 5))
-def test_chunks_equal_the_whole_also_after_reordering(data, kernel, dilation):
-    """Any cut into chunks, and any choice of surviving rows between them, gives what the whole sequence gives."""
-    conv = MaskedConv(3, 2, kernel, dilation)
-    past = PastColumns(conv.reach)
+@given(data=st.data(), kernel=st.integers(1, 4), dilations=st.lists(st.integers(1, 5), min_size=1, max_size=3))
+def test_chunks_equal_the_whole_also_after_reordering(data, kernel, dilations):
+    """Several convolutions in one cache, any cut into chunks, any choice of surviving rows between them."""
+    convs = [MaskedConv(3, 2, kernel, dilation) for dilation in dilations]
+    cache = ConvCache(convs if kernel > 1 else [])
     rows = data.draw(st.integers(1, 4))
     history = torch.zeros(rows, 0, 3)
     for length in data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=12)):
         chunk = torch.randn(history.size(0), length, 3)
         history = torch.cat([history, chunk], dim=1)
         with torch.no_grad():
-            torch.testing.assert_close(conv(chunk, ALL_REAL, past), conv(history, ALL_REAL)[:, -length:])
-        past.advance(length)
+            for number, conv in enumerate(convs):  # each has another input, as in a network
+                found = conv(chunk * 2**number, ALL_REAL, cache)
+                torch.testing.assert_close(found, conv(history * 2**number, ALL_REAL)[:, -length:])
+        cache.advance(length)
         alive = data.draw(st.integers(1, history.size(0)))
         order = torch.tensor(data.draw(st.lists(st.integers(0, history.size(0) - 1), min_size=alive, max_size=alive)))
         history = history[order]
-        past.reorder(order)
+        cache.reorder(order)
 
 
 @torch.no_grad()
-def test_rings_are_allocated_once():
-    conv, past = MaskedConv(3, 2, kernel=3, dilation=4), PastColumns(8)
-    conv(torch.randn(5, 1, 3), ALL_REAL, past)
-    ring = past.rings[conv]
-    address = ring.data_ptr()
-    assert ring.shape == (8, 5, 3)
+def test_a_cache_is_one_tensor_of_the_columns_that_are_still_read():
+    convs = [MaskedConv(3, 2, kernel=3, dilation=dilation) for dilation in (1, 4)]
+    cache = ConvCache(convs)
     for _ in range(30):
-        past.advance(1)
-        past.reorder(torch.randint(0, 5, (5,)))
-        conv(torch.randn(5, 1, 3), ALL_REAL, past)
-        assert past.rings[conv].data_ptr() == address
+        for conv in convs:
+            conv(torch.randn(5, 1, 3), ALL_REAL, cache)
+        cache.advance(1)
+        assert cache.columns.shape == (5, 2 * 1 + 2 * 4, 3)
+    before = cache.columns
+    cache.reorder(torch.tensor([4, 0, 0, 1, 2]))
+    torch.testing.assert_close(cache.columns, before[[4, 0, 0, 1, 2]])
+
+
+def test_a_cache_serves_one_kernel():
+    with pytest.raises(ValueError, match=r"one kernel, got \[2, 3\]"):
+        ConvCache([MaskedConv(1, 1, kernel=2), MaskedConv(1, 1, kernel=3)])
 
 
 @pytest.mark.parametrize(

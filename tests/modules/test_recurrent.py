@@ -31,13 +31,12 @@ def test_padding_never_reaches_a_real_column():
 @torch.no_grad()
 def test_step_by_step_equals_the_whole_after_random_reorderings():
     stack = RecurrentStack(4, layers=2)
-    history, past = torch.zeros(3, 0, 8), stack.past()
+    history, cache = torch.zeros(3, 0, 8), stack.new_cache()
     for columns in (1, 1, 4, 1, 1):
         new = torch.randn(history.size(0), columns, 8)
         history = torch.cat([history, new], dim=1)
-        torch.testing.assert_close(stack(new, BatchParts(), past), stack(history, BatchParts())[:, -columns:])
-        past.advance(columns)
+        torch.testing.assert_close(stack(new, BatchParts(), cache), stack(history, BatchParts())[:, -columns:])
         order = torch.randint(0, history.size(0), (3,))
         history = history[order]
-        past.reorder(order)
-    assert past.step == history.size(1)
+        cache.reorder(order)
+    assert cache.step == history.size(1)
