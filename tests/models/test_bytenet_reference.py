@@ -144,7 +144,7 @@ def test_a_bytenet_is_what_the_paper_says(train, block, norm, unfold, join):
 def test_a_bytenet_decoder_is_what_the_paper_says(train, block, norm):
     torch.manual_seed(3)
     cfg = bytenet_lm.V2(channels=5, sets=2, dilations="1,2,4", block=block, norm=norm, dropout=0.0)
-    model = bytenet_lm.BytenetLMDecoder(cfg, byte_dictionary())
+    model = bytenet_lm.ByteNetLMDecoder(cfg, byte_dictionary())
     model = randomised(model, seed=5).train(train)
     ids = torch.randint(SPECIALS, SPECIALS + 256, (4, 20))
     with torch.no_grad():
@@ -168,7 +168,7 @@ def test_dropout_stands_before_the_last_relu_and_in_training_alone(norm):
     plain = build(norm=norm)
     plain.load_state_dict(model.state_dict())
     torch.testing.assert_close(model.eval()(source, lengths, previous)[0], plain.eval()(source, lengths, previous)[0])
-    decoder = bytenet_lm.BytenetLMDecoder(
+    decoder = bytenet_lm.ByteNetLMDecoder(
         bytenet_lm.V2(channels=5, sets=1, dilations="1", norm=norm, dropout=1.0), byte_dictionary()
     )
     ids = torch.randint(SPECIALS, SPECIALS + 256, (4, 9))
