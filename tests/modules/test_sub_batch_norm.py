@@ -34,7 +34,7 @@ def test_training_normalises_every_row_by_the_symbols_of_the_auxiliary_rows():
     auxiliary = np.concatenate([x[3, :5], x[4, :2]]).astype(np.float64)
     expected = normalised(x.numpy(), auxiliary.mean(0), auxiliary.var(0), *affine(norm))
     found = norm(x, BatchParts(mask, num_auxiliary=2)).detach().numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(found, expected, atol=1e-3)  # a mean 600 times its deviation, in 32 bits
 
 
 def test_without_padding_all_columns_of_the_auxiliary_rows_count():
