@@ -1,0 +1,1 @@
+"""The papers' tables and figures: systems and corpora from YAML, trained, evaluated and reported."""

@@ -1,0 +1,58 @@
+"""A trained system's scores: fairseq-generate and BLEU on raw references, or fairseq-eval-lm and bits/byte."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from fairseq_bbpe.experiments.job import Job
+from fairseq_bbpe.experiments.process import Processes, environment
+from fairseq_bbpe.experiments.train import file_sha256, say
+from fairseq_bbpe.experiments.workspace import read_state, write_state
+
+
+def evaluate(job: Job, split: str, checkpoint: Path, processes: Processes) -> None:
+    """Score a split with a checkpoint into SPLIT.json, unless it has been."""
+    command = "eval_lm" if job.data.corpus.of_bytes else "generate"
+    path, arguments = job.folder / f"{split}.json", [f"fairseq_cli.{command}", *job.score_arguments(checkpoint, split)]
+    made = {"checkpoint": file_sha256(checkpoint), "command": job.told(arguments)}
+    if made.items() <= read_state(path).items():
+        return
+    job.folder.mkdir(parents=True, exist_ok=True)
+    found = _bits if job.data.corpus.of_bytes else _translate
+    write_state(path, {**made, **found(job, split, arguments, processes)})
+
+
+def _run(job: Job, output: Path, arguments: list[str], processes: Processes) -> str:
+    """Run the command, and return what it wrote."""
+    processes.run(
+        ["-m", *arguments],
+        log=output,
+        env=environment(job.hardware.threads, list(job.hardware.gpus[:1]) or None),
+        what=f"{job.name}: {arguments[0].replace('_cli.', '-').replace('_', '-')}",
+    )
+    return output.read_text(encoding="utf-8", errors="surrogateescape")
+
+
+def _translate(job: Job, split: str, arguments: list[str], processes: Processes) -> dict[str, Any]:
+    from fairseq_bbpe.scoring import read_hypotheses, score
+
+    say(job, f"translating {split}")
+    output = job.folder / f"{split}.out"
+    said = _run(job, output, arguments, processes)
+    speed = re.search(r"\(([\d.]+) sentences/s, ([\d.]+) tokens/s\)", said)
+    references, groups = job.workspace.text(job.system.corpus).references(split)
+    scores = [found._asdict() for found in score(read_hypotheses(output), references, groups)]
+    if len(scores) == 2:  # one set is all there are: by its name
+        scores.pop(0)
+    for found in scores:
+        found["split"] = split
+    return {"scores": scores, "sentences_s": float(speed[1]), "tokens_s": float(speed[2])}
+
+
+def _bits(job: Job, split: str, arguments: list[str], processes: Processes) -> dict[str, Any]:
+    say(job, f"scoring {split}")
+    said = _run(job, job.folder / f"{split}.out", arguments, processes)
+    found = re.search(r"Loss \(base 2\): ([\d.]+),", said)
+    return {"bits": float(found[1])}

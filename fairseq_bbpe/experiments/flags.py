@@ -1,0 +1,45 @@
+"""From a mapping of options to the flags of fairseq's commands, checked by fairseq's own parser before any work."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fairseq_bbpe.errors import UserError
+
+PLUGIN = Path(__file__).resolve().parent.parent
+
+
+def to_flags(options: Mapping[str, Any]) -> list[str]:
+    """Flags of options: true is a flag without a value, false and null are none.
+
+    >>> to_flags({"lr": 0.003, "share-all-embeddings": True, "cpu": False, "adam-betas": "(0.9, 0.98)"})
+    ['--lr', '0.003', '--share-all-embeddings', '--adam-betas', '(0.9, 0.98)']
+    """
+    flags = []
+    for name, value in options.items():
+        if value is None or value is False:
+            continue
+        flags.append(f"--{name}")
+        if value is not True:
+            flags.append(f"{value:.10g}" if isinstance(value, float) else str(value))
+    return flags
+
+
+def check_flags(where: str, arguments: list[str]) -> None:
+    """Raise `UserError`, which names `where`, unless fairseq-train takes these arguments."""
+    from fairseq import options
+
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            parser = options.get_training_parser()
+            options.parse_args_and_arch(parser, input_args=arguments)
+    except SystemExit:
+        problem = said.getvalue().strip().rpartition("error: ")[2]
+        raise UserError(f"{where}: fairseq-train would say: {' '.join(problem.split())[:300]}") from None
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{where}: fairseq-train would say: {error}") from None

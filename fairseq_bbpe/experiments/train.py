@@ -1,0 +1,189 @@
+"""fairseq-train as a process, resumed after any kill; what it reached is read from its log's JSON and checkpoints."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import fairseq_bbpe
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.experiments.budget import Budget
+from fairseq_bbpe.experiments.flags import PLUGIN
+from fairseq_bbpe.experiments.job import Job
+from fairseq_bbpe.experiments.process import Processes, environment
+from fairseq_bbpe.experiments.workspace import read_state, write_state
+
+STATE = "state.json"
+QUIET = 30  # seconds between lines of progress
+
+
+def best_checkpoint(job: Job) -> Path:
+    """Of a trained system, the checkpoint of lowest validation loss."""
+    return job.folder / "checkpoint_best.pt"
+
+
+def told(job: Job) -> str:
+    """The training's command but for its budget."""
+    return job.told(["fairseq-train", *job.train_arguments(Path("START") if job.system.start else None)])
+
+
+def check_resumable(job: Job) -> None:
+    """Raise `UserError` where an earlier training in the job's folder had other options or went beyond its budget."""
+    state = job.state
+    if state.get("command", told(job)) != told(job):
+        raise UserError(f"{job.folder}: was trained with other options: remove it, or give another --output")
+    spent = Budget(**state["budget"]) if "budget" in state else None
+    if job.budget.exceeded_by(spent):
+        raise UserError(f"{job.folder}: was trained for {spent}, not {job.budget}: give as many, or another --output")
+
+
+def train(job: Job, start: Path | None, processes: Processes) -> None:
+    """Train until the budget is spent; what was tuned from another state of `start` begins again."""
+    path = job.folder / STATE
+    state, origin = read_state(path), file_sha256(start) if start else None
+    if state.get("origin", origin) != origin:
+        shutil.rmtree(job.folder)  # its frozen parts are of a model that is not there any more
+        state = {}
+    budget = {"unit": job.budget.unit, "amount": job.budget.amount}
+    if state.get("budget") == budget:
+        return
+    job.folder.mkdir(parents=True, exist_ok=True)
+    state = {**state, "command": told(job), "origin": origin}
+    write_state(path, state)
+    mend_checkpoints(job.folder)
+    if not job.budget.spent_by(progress_of(job.folder)):
+        _train(job, start, processes)
+    mend_checkpoints(job.folder)
+    parameters, trainable = _parameters(job.folder / "train.log")
+    reached = {"progress": progress_of(job.folder), "parameters": parameters, "trainable": trainable}
+    where = {"hardware": str(job.hardware), "commit": commit()}
+    write_state(path, {**state, "budget": budget, **reached, **where})
+
+
+def _train(job: Job, start: Path | None, processes: Processes) -> None:
+    say(job, f"training for {job.budget}; the log is {job.folder / 'train.log'}")
+    shown = time.monotonic()
+
+    def show(line: str) -> None:
+        nonlocal shown
+        kind, event = parse_event(line)
+        if kind == "valid" or (kind == "train_inner" and time.monotonic() - shown > QUIET):
+            shown = time.monotonic()
+            say(job, _progress_line(kind, event))
+
+    processes.run(
+        ["-m", "fairseq_cli.train", *job.train_arguments(start), *job.budget.flags],
+        log=job.folder / "train.log",
+        env=environment(job.hardware.threads, list(job.hardware.gpus) or None),
+        what=f"{job.name}: fairseq-train",
+        each_line=show,
+        append=True,
+    )
+
+
+def say(job: Job, words: str) -> None:
+    """A line of progress on stderr."""
+    print(f"[{time.strftime('%H:%M:%S')} {job.name}, seed {job.seed}] {words}", file=sys.stderr, flush=True)
+
+
+def parse_event(line: str) -> tuple[str, dict[str, Any]]:
+    """The kind (train_inner, train, valid) and the figures of a line of `--log-format json`; ("", {}) of others.
+
+    >>> parse_event('2026-01-31 12:00:00 | INFO | valid | {"epoch": 1, "valid_loss": "3.5"}')
+    ('valid', {'epoch': 1, 'valid_loss': '3.5'})
+    """
+    _, _, rest = line.partition(" | INFO | ")
+    kind, _, body = rest.partition(" | ")
+    if kind not in ("train", "train_inner", "valid") or not body.startswith("{"):
+        return "", {}
+    return kind, json.loads(body)
+
+
+def _progress_line(kind: str, event: dict[str, Any]) -> str:
+    prefix = "valid_" if kind == "valid" else ""
+    loss = event.get(f"{prefix}nll_loss") or event.get(f"{prefix}bits_per_byte") or event.get(f"{prefix}loss")
+    updates = event.get(f"{prefix}num_updates", "?")
+    return f"update {updates}: {'validation' if prefix else 'training'} loss {loss}"
+
+
+def progress_of(folder: Path) -> dict[str, float]:
+    """How far the last checkpoint came: updates, epochs, minutes, and the target tokens and sentences it has seen."""
+    path = folder / "checkpoint_last.pt"
+    if not path.exists():
+        return dict.fromkeys(("updates", "epochs", "minutes", "tokens", "sentences"), 0)
+    from fairseq.checkpoint_utils import load_checkpoint_to_cpu
+
+    loaded = load_checkpoint_to_cpu(str(path))
+    extra = loaded["extra_state"]
+    # Meters of all updates, over all sessions: their sums are what the model has seen.
+    meters = {name: meter for _, name, _, meter in extra["metrics"]["default"]}
+    iterator = extra["train_iterator"]
+    return {
+        "updates": loaded["optimizer_history"][-1]["num_updates"],
+        "epochs": iterator["epoch"] - 1,
+        "minutes": round(extra["previous_training_time"] / 60, 2),
+        "tokens": int(meters["wpb"]["sum"]) if "wpb" in meters else 0,
+        "sentences": int(meters["bsz"]["sum"]) if "bsz" in meters else 0,
+    }
+
+
+def mend_checkpoints(folder: Path) -> None:
+    """Put a whole checkpoint in the place of one whose copying was cut short.
+
+    fairseq writes one checkpoint whole and copies it to checkpoint_best.pt and then checkpoint_last.pt: a kill can
+    leave the beginning of a copy, and what was copied is then the newest that is whole.
+    """
+    checkpoints = sorted(folder.glob("checkpoint*.pt"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    whole = [path for path in checkpoints if zipfile.is_zipfile(path)]
+    last = folder / "checkpoint_last.pt"
+    for path in checkpoints:
+        if path not in whole and path != last:
+            path.unlink()  # written again when the training that resumes comes there
+    if whole and last not in whole:
+        copy_whole(whole[0], last)
+    elif not whole:
+        last.unlink(missing_ok=True)
+    best = folder / "checkpoint_best.pt"
+    if whole and not best.exists():
+        copy_whole(last, best)
+
+
+def copy_whole(source: Path, destination: Path) -> None:
+    """Copy a file under its name when it is whole."""
+    part = destination.with_name(f"{destination.name}.part")
+    shutil.copyfile(source, part)
+    part.replace(destination)
+
+
+def _parameters(log: Path) -> tuple[int, int]:
+    """All, and those that train: fairseq says them in words alone."""
+    words = re.compile(r"num\. shared model params: ([\d,]+) \(num\. trained: ([\d,]+)\)")
+    with open(log, encoding="utf-8") as lines:
+        found = [match.groups() for match in map(words.search, lines) if match]
+    return tuple(int(number.replace(",", "")) for number in found[-1])
+
+
+def commit() -> str:
+    """The checkout's commit, or the version of an installed package."""
+    describe = ["git", "-C", str(PLUGIN.parent), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return fairseq_bbpe.__version__
+
+
+def file_sha256(path: Path) -> str:
+    """Of a file."""
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
