@@ -22,7 +22,12 @@ class Hypotheses:
 
 
 class Score(NamedTuple):
-    """BLEU (13a, case-sensitive) and chrF of a group of sentences, 0 to 100; `invalid`: how many were recovered."""
+    """BLEU (13a, case-sensitive) and chrF of a group of sentences, 0 to 100.
+
+    Attributes:
+        invalid: how many hypotheses were recovered.
+        brevity_penalty: BLEU's, 1 where the hypotheses together are as long as the references or longer.
+    """
 
     group: str
     sentences: int
@@ -31,6 +36,7 @@ class Score(NamedTuple):
     invalid: int
     bleu_signature: str
     chrf_signature: str
+    brevity_penalty: float
 
 
 def read_hypotheses(path: str | Path) -> Hypotheses:
@@ -99,12 +105,14 @@ def _score(group: str, hypotheses: Hypotheses, references: Sequence[str], number
     said = [hypotheses.texts[number] for number in numbers]
     meant = [[references[number] for number in numbers]]
     bleu, chrf = BLEU(), CHRF()
+    found = bleu.corpus_score(said, meant)
     return Score(
         group,
         len(numbers),
-        round(bleu.corpus_score(said, meant).score, 2),
+        round(found.score, 2),
         round(chrf.corpus_score(said, meant).score, 2),
         sum(hypotheses.invalid[number] for number in numbers),
         f"BLEU|{bleu.get_signature()}",
         f"chrF2|{chrf.get_signature()}",
+        round(found.bp, 4),
     )

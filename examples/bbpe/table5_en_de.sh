@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
-# Table 5: En-De test BLEU, six vocabularies; `--help` says more.
-set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/run.sh" --table table5 "$@"
+# Table 5: En-De test BLEU by vocabulary.
+# Takes the options of `fairseq-bbpe reproduce`; --help lists them.
+PATH="$(dirname "$0")/../../.venv/bin:$PATH" exec fairseq-bbpe reproduce table5 "$@"

@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
-# Table 8: an X-En model transferred to Si-En, a script that it has never seen; `--help` says more.
-set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/run.sh" --table table8 "$@"
+# Table 8: X-En models transferred to a script that they have never seen.
+# Takes the options of `fairseq-bbpe reproduce`; --help lists them.
+PATH="$(dirname "$0")/../../.venv/bin:$PATH" exec fairseq-bbpe reproduce table8 "$@"

@@ -11,6 +11,7 @@ COMMANDS = {
     "show": "print the tokens of raw text: whole characters as text, partial ones in hexadecimal",
     "prepare": "raw parallel files -> a fairseq data-bin, and the commands to run next",
     "score": "BLEU and chrF of what fairseq-generate wrote, by language or test set",
+    "reproduce": "a table or figure of the papers, from raw text to the paper's figures beside ours",
     "ngrams": "count a data-bin's n-grams for ByteNet's input embeddings",
     "lm split": "one file -> train, valid and test by bytes, for --task byte_language_modeling",
     "lm bits": "what every byte of a file costs under a ByteNet Decoder",

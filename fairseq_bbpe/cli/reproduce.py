@@ -14,6 +14,8 @@ from pathlib import Path
 from fairseq_bbpe.cli.arguments import positive
 from fairseq_bbpe.experiments.system import SCALES
 
+EXAMPLE = "fairseq-bbpe reproduce table7 --data corpora --scale small --jobs 2"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `reproduce`."""
@@ -36,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--gpus", type=_seed, metavar="N", help="GPUs in all, in bf16; 0 is the CPU (default: of base and big all)")
     add("--jobs", type=positive, default=1, metavar="N", help="systems side by side, each on its core or GPUs (1)")
     add("--output", type=Path, default=Path("runs"), metavar="DIR", help="folder for all that is made (runs)")
+    parser.set_defaults(output_is="FOLDER")
     add("--config", type=Path, metavar="FILE", help="systems, tables and scales in YAML (default: the papers')")
 
 

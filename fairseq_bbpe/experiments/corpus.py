@@ -118,7 +118,7 @@ class Text:
             files = [self.file(split, side) for side in self.corpus.sides]
             for path in files:
                 if not path.is_file() or not path.stat().st_size:
-                    raise UserError(f"{path}: missing or empty: {self.name} has train, valid and test.{path.suffix[1:]}")
+                    raise UserError(f"{path}: missing or empty: {self.name} needs train, valid and test files")
             counts = [count_lines(path) for path in files]
             for path, count in zip(files, counts, strict=True):
                 if count != counts[0]:
@@ -207,7 +207,7 @@ def sample_text(text: Text, folder: Path, at_most: dict[str, int]) -> Text:
     return sampled
 
 
-class becoming:  # noqa: N801  as a context manager reads
+class becoming:
     """A new folder that takes its place when it is whole."""
 
     def __init__(self, folder: Path):
@@ -228,4 +228,3 @@ class becoming:  # noqa: N801  as a context manager reads
 def in_data(data: Path, name: str, corpora: dict[str, Corpus]) -> Path:
     """The folder of a corpus in --data, which holds the corpora's folders or is the one corpus's own."""
     return data / name if any((data / each).is_dir() for each in corpora) else data
-

@@ -97,8 +97,11 @@ class DataBin:
     def count_ngrams(self, processes: Processes, threads: int) -> None:
         """Count the n-grams of both sides for ByteNet, unless they are there."""
         with _locks[self.folder]:
-            if not (self.folder / f"ngrams.{self.corpus.target}.pt").exists():
-                self._run(processes, environment(threads, None), "ngrams", self.folder, "--output", self.folder / "ngrams")
+            prefix = self.folder / "ngrams"
+            if not Path(f"{prefix}.{self.corpus.target}.pt").exists():
+                self._run(
+                    processes, environment(threads, None), "ngrams", self.folder, "--output", self.folder / "ngrams"
+                )
 
     def _run(self, processes: Processes, env: dict[str, str], *command: str | Path) -> None:
         log = self.folder.with_name(f"{self.folder.name}.{command[0]}.log")
@@ -150,5 +153,5 @@ class DataBin:
                     for pair in zip(*sides, strict=True):
                         file.writelines(line + b"\n" for line in pair)
                 shutil.rmtree(part / "cldr")
-            self._run(processes, {}, "lm", "split", "--input", whole, "--destdir", part)
+            self._run(processes, {}, "lm", "split", "--input", whole, "--output", part)
             (part / "text").unlink(missing_ok=True)

@@ -33,7 +33,10 @@ def check_flags(where: str, arguments: list[str]) -> None:
     """Raise `UserError`, which names `where`, unless fairseq-train takes these arguments."""
     from fairseq import options
 
-    said = io.StringIO()
+    import fairseq_bbpe.plugin  # noqa: F401  (what --user-dir would import)
+
+    said, user_dir = io.StringIO(), arguments.index("--user-dir")
+    arguments = arguments[:user_dir] + arguments[user_dir + 2 :]
     try:
         with contextlib.redirect_stderr(said):
             parser = options.get_training_parser()

@@ -70,6 +70,12 @@ class Job:
         return read_state(self.folder / "state.json")
 
     @property
+    def spent(self) -> Budget | None:
+        """What its training has spent; None unless that has ended."""
+        found = self.state.get("budget")
+        return Budget(**found) if found else None
+
+    @property
     def byte_level(self) -> bool:
         """Whether its pieces spell bytes in our alphabet, so that invalid output can be counted."""
         return self.system.vocabulary is not None and self.data.kind in ("byte", "bbpe")
@@ -79,8 +85,7 @@ class Job:
         if self.system.start is None:
             return None
         found = replace(self, name=self.system.start)
-        spent = found.state.get("budget")
-        return replace(found, budget=Budget(**spent)) if spent else found
+        return replace(found, budget=found.spent or found.budget)
 
     @property
     def update_freq(self) -> int:

@@ -78,7 +78,8 @@ def _measure(workspace: Workspace, text: Text, table: Table, workers: int) -> It
     if table.kind == "tokens":
         pair = table.sentences.get(text.name) if workspace.data else None
         if pair is None:
-            pair = [next(read_lines(text.file("valid", side))).decode("utf-8", "replace") for side in text.corpus.sides[:2]]
+            lines = (next(read_lines(text.file("valid", side))) for side in text.corpus.sides[:2])
+            pair = [line.decode("utf-8", "replace") for line in lines]
         yield text.name, vocabulary_tables.tokens(vocabularies, text.name, *pair)
     elif table.kind == "frequencies":
         yield text.name, vocabulary_tables.frequencies(training, vocabularies, workers)
@@ -110,18 +111,18 @@ def _correlation(workspace: Workspace, text: Text, split: str) -> tuple:
 
 def _draw(workspace: Workspace, table: Table, name: str, parts: dict) -> None:
     """A panel a part."""
-    from fairseq_bbpe.analysis.figures import figure
+    from fairseq_bbpe.analysis.figures import panels
     from fairseq_bbpe.analysis.piece_frequencies import draw_frequencies
     from fairseq_bbpe.analysis.sharing import draw_sharing
+    from fairseq_bbpe.analysis.tables import save_table
 
+    folder = workspace.root / "tables"
+    folder.mkdir(exist_ok=True)
+    files = [str(folder / f"{name}.{part}.tsv") for part in parts]
+    for file, found in zip(files, parts.values(), strict=True):
+        save_table(file, *found)
     draw = draw_frequencies if table.kind == "frequencies" else draw_sharing
-    path = workspace.root / "tables" / f"{name}.png"
-    path.parent.mkdir(exist_ok=True)
-    with figure(path, width=max(5, 4 * len(parts)), height=3.5) as plot:
-        panels = plot.subplots(1, len(parts), squeeze=False)[0]
-        for axes, (part, (header, rows)) in zip(panels, parts.items(), strict=True):
-            draw(header, [[str(value) for value in row] for row in rows], axes)
-            axes.set_title(part)
+    panels(files, list(parts), str(folder / f"{name}.png"), table.kind, draw)
 
 
 def _some(header, rows) -> list:

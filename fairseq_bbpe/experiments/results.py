@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +23,34 @@ COLUMNS = (
 CODES = {"ara": "ar", "deu": "de", "heb": "he", "ita": "it", "aze": "az", "bel": "be", "glg": "gl", "slk": "sk"}
 
 
-def rows_of(job: Job, split: str, command: list[str]) -> list[dict[str, Any]]:
-    """The rows of a system with a seed, one a test set or language; `command` without the systems and the budget."""
+def of_text(text: Text) -> dict[str, Any]:
+    """What a row says of its corpus."""
+    return {"pairs": text.pairs(), "tokenised": "yes" if text.tokenised() else "no", "data": text.sha256()}
+
+
+def rows_of(job: Job, split: str, command: list[str], corpus: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a system with a seed, one a test set or language.
+
+    Args:
+        command: without the systems and the budget.
+        corpus: what `of_text` says.
+    """
     scored = read_state(job.folder / f"{split}.json")
-    state = job.state
+    trained_by = job.start() if job.system.frozen else job
+    state = trained_by.state
+    if job.system.frozen:
+        state = {key: state[key] for key in ("parameters", "hardware", "commit")}
     progress = state.get("progress", dict.fromkeys(("updates", "minutes", "sentences", "tokens"), 0))
     seconds = progress["minutes"] * 60 or float("nan")
     paper = _paper(job)
-    text = job.workspace.text(job.system.corpus)
     facts = {
         "system": job.name,
         "label": label(job),
         "seed": job.seed,
         "scale": job.workspace.scale_name,
         "corpus": job.system.corpus,
-        "pairs": min(text.pairs(), job.system.pairs or text.pairs()),
-        "tokenised": "yes" if _tokenised(text) else "no",
+        "pairs": min(corpus["pairs"], job.system.pairs or corpus["pairs"]),
+        "tokenised": corpus["tokenised"],
         "vocabulary": job.system.vocabulary,
         "pieces": job.data.pieces,
         "context": job.system.context or "-",
@@ -57,10 +68,11 @@ def rows_of(job: Job, split: str, command: list[str]) -> list[dict[str, Any]]:
         "generate_tokens_s": scored["tokens_s"],
         "hardware": state.get("hardware", str(job.hardware)),
         "commit": state.get("commit", "-"),
-        "data": text.sha256(),
+        "data": corpus["data"],
         "command": recompute(job, command),
     }
-    return [facts | _score(found, paper, job) for found in scored["scores"]]
+    rows = [facts | _score(found, paper, job) for found in scored["scores"]]
+    return [{column: row[column] for column in COLUMNS} for row in rows]
 
 
 def _score(found: dict[str, Any], paper: dict[str, float], job: Job) -> dict[str, Any]:
@@ -77,11 +89,6 @@ def _score(found: dict[str, Any], paper: dict[str, float], job: Job) -> dict[str
         "bleu_signature": found["bleu_signature"],
         "chrf_signature": found["chrf_signature"],
     }
-
-
-@cache
-def _tokenised(text: Text) -> bool:
-    return text.tokenised()
 
 
 def _paper(job: Job) -> dict[str, float]:

@@ -86,7 +86,7 @@ class System:
     pairs: int | None = None
     updates: dict[str, int] = field(default_factory=dict)
     flags: dict[str, dict[str, Any]] = field(default_factory=dict)
-    paper: dict[str, dict[str, float]] = field(default_factory=dict)
+    paper: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def frozen(self) -> bool:
@@ -118,7 +118,7 @@ class Table:
     languages: list[str] = field(default_factory=list)
     sentences: dict[str, list[str]] = field(default_factory=dict)
     figures: str | None = None
-    rows: dict[str, float] = field(default_factory=dict)
+    rows: dict[str, Any] = field(default_factory=dict)
 
     def names(self, scale: str) -> list[str]:
         """Its systems at a scale."""
@@ -204,6 +204,10 @@ def _check_system(where: str, name: str, system: System, found: Experiments) -> 
     for key, scales in (("updates", system.updates), ("flags", system.flags), ("paper", system.paper)):
         for scale in scales:
             _choose(f"{where}.{key}", scale, SCALES)
+    for scale, figures in system.paper.items():
+        for key, figure in figures.items():
+            if not isinstance(figure, (int, float)):
+                raise UserError(f"{where}.paper.{scale}.{key}: {figure}: give a number")
     if system.frozen and system.start is None:
         raise UserError(f"{where}.train: neither trains nor starts from a trained system: give start")
     chain = [name]

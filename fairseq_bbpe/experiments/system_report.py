@@ -92,7 +92,7 @@ def _taken(systems: list[str], first: dict[str, dict[str, Any]]) -> Section:
 def _notes(rows, scale: Scale, equal: str, by_cell, systems, sets) -> list[str]:
     name, notes = rows[0]["scale"], []
     if not scale.results:
-        notes.append(f"**The scale {name} trains for seconds: this says that all runs, and nothing about translation.**")
+        notes.append(f"**Scale {name} trains for seconds: this says that all runs, and nothing about translation.**")
     elif name == "small":
         notes.append(
             "The vocabularies, models and corpora are smaller than the paper's, in its proportions: what compares with "
@@ -109,7 +109,8 @@ def _notes(rows, scale: Scale, equal: str, by_cell, systems, sets) -> list[str]:
                 for key in ("hardware", "commit", "seed")
             )
         )
-    sizes = ", ".join(f"{each} {by_cell[systems[0], each][0]['sentences']}" for each in sets if (systems[0], each) in by_cell)
+    found = {each: by_cell[systems[0], each] for each in sets if (systems[0], each) in by_cell}
+    sizes = ", ".join(f"{each} {of[0]['sentences']}" for each, of in found.items())
     notes.append(f"Sentences: {sizes}. `{rows[0]['bleu_signature']}`, `{rows[0]['chrf_signature']}`")
     notes.append(f"The first row again: `{rows[0]['command']}`")
     return notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from fairseq_bbpe.errors import UserError
@@ -25,7 +26,9 @@ def list_tables(config: Path | None) -> str:
     lines = []
     for path in [config] if config else _papers():
         tables = read_experiments(path).tables
-        lines += [f"{path.resolve().parent.name}/{name}".ljust(20) + table.title for name, table in tables.items()]
+        lines += [
+            f"{path.resolve().parent.name}/{name}".ljust(19) + f" {table.title}" for name, table in tables.items()
+        ]
     return "\n".join(lines)
 
 
@@ -62,7 +65,7 @@ def reproduce(args: argparse.Namespace) -> str:
         raise UserError(f"--data {args.data}: no such folder: it holds raw files, such as x-en/train.src")
     for where, used in _used(experiments, table, name, args.scale):
         if used not in corpora:
-            raise UserError(f"{path}: {where}: {used} is no corpus of {experiments.corpora}: it has {', '.join(corpora)}")
+            raise UserError(f"{path}: {where}: {used}: {experiments.corpora} has {', '.join(corpora)}")
     if table.kind in MEASURED:
         for flag in ("systems", "minutes", "updates", "epochs", "gpus"):
             if getattr(args, flag) is not None:
@@ -115,6 +118,18 @@ def _jobs(args: argparse.Namespace, path: Path, experiments: Experiments, table:
     ]
 
 
+def _finished(jobs: list[Job], table: Table, scale: str) -> list[Job]:
+    """The jobs, and all others of the table that earlier runs have scored, in the table's order."""
+    found = {(job.name, job.seed): job for job in jobs}
+    names = [*table.names(scale), *(job.name for job in jobs)]
+    for name in dict.fromkeys(names):
+        for path in (jobs[0].workspace.root / "systems" / name).glob(f"seed*/{table.split}.json"):
+            job = replace(jobs[0], name=name, seed=int(path.parent.name.removeprefix("seed")))
+            if job.spent or job.system.frozen:
+                found.setdefault((job.name, job.seed), replace(job, budget=job.spent or job.budget))
+    return sorted(found.values(), key=lambda job: (names.index(job.name), job.seed))
+
+
 def _train(args: argparse.Namespace, jobs: list[Job], table: Table, name: str) -> Report:
     every = with_starts(jobs)
     check_jobs(every)
@@ -122,6 +137,7 @@ def _train(args: argparse.Namespace, jobs: list[Job], table: Table, name: str) -
     command = ["fairseq-bbpe", "reproduce", args.table, "--scale", args.scale]
     for flag, value in (("--data", args.data and "DATA"), ("--config", args.config), ("--gpus", args.gpus)):
         command += [flag, str(value)] if value is not None else []
-    report = report_on(jobs, table, command)
-    draw(report, jobs, table, jobs[0].workspace.root / "tables", name)
+    shown = _finished(jobs, table, args.scale)
+    report = report_on(shown, table, command)
+    draw(report, shown, table, jobs[0].workspace.root / "tables", name)
     return report

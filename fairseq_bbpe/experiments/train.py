@@ -15,7 +15,6 @@ from typing import Any
 
 import fairseq_bbpe
 from fairseq_bbpe.errors import UserError
-from fairseq_bbpe.experiments.budget import Budget
 from fairseq_bbpe.experiments.flags import PLUGIN
 from fairseq_bbpe.experiments.job import Job
 from fairseq_bbpe.experiments.process import Processes, environment
@@ -40,9 +39,10 @@ def check_resumable(job: Job) -> None:
     state = job.state
     if state.get("command", told(job)) != told(job):
         raise UserError(f"{job.folder}: was trained with other options: remove it, or give another --output")
-    spent = Budget(**state["budget"]) if "budget" in state else None
-    if job.budget.exceeded_by(spent):
-        raise UserError(f"{job.folder}: was trained for {spent}, not {job.budget}: give as many, or another --output")
+    if job.budget.exceeded_by(job.spent):
+        raise UserError(
+            f"{job.folder}: was trained for {job.spent}, not {job.budget}: give as many, or another --output"
+        )
 
 
 def train(job: Job, start: Path | None, processes: Processes) -> None:

@@ -11,7 +11,7 @@ from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.experiments.job import Job
 from fairseq_bbpe.experiments.language_model import report_bits
 from fairseq_bbpe.experiments.report import Report
-from fairseq_bbpe.experiments.results import ends, rows_of
+from fairseq_bbpe.experiments.results import ends, of_text, rows_of
 from fairseq_bbpe.experiments.system import Table
 from fairseq_bbpe.experiments.system_report import of_systems
 from fairseq_bbpe.experiments.train import best_checkpoint
@@ -22,10 +22,11 @@ def report_on(jobs: list[Job], table: Table, command: list[str]) -> Report:
     """The report of jobs that have run."""
     if table.kind == "language_model":
         return report_bits(jobs, table, command)
-    rows = [row for job in jobs for row in rows_of(job, table.split, command)]
+    texts = {job.system.corpus: job.workspace.text(job.system.corpus) for job in jobs}
+    corpora = {name: of_text(text) for name, text in texts.items()}
+    rows = [row for job in jobs for row in rows_of(job, table.split, command, corpora[job.system.corpus])]
     shown = None
-    for name in dict.fromkeys(job.system.corpus for job in jobs):
-        text = jobs[0].workspace.text(name)
+    for text in texts.values():
         if text.corpus.languages:
             shown = [*(shown or []), *ends(text.file("train", "lang"))]
     return of_systems(table.title, rows, shown, jobs[0].workspace.scale, equal_of(jobs))
@@ -45,8 +46,10 @@ def draw(report: Report, jobs: list[Job], table: Table, folder: Path, name: str)
     folder.mkdir(parents=True, exist_ok=True)
     if table.kind == "saliency":
         _draw_saliency(jobs[0], folder / name, report)
-    if table.kind in ("translation", "context"):
-        header, rows = report.tables[""]
+    header, rows = report.tables[""]
+    if table.kind == "context":
+        _draw_contexts(header, rows, folder / name)
+    if table.kind == "translation":
         for metric in ("bleu", "chrf"):
             _draw_scores([dict(zip(header, row, strict=True)) for row in rows], metric, table, folder / name)
 
@@ -70,6 +73,17 @@ def _draw_scores(rows: list[dict[str, Any]], metric: str, table: Table, prefix: 
         axes.invert_yaxis()
         axes.set_xlabel(f"{name}; a point is a seed")
         axes.set_title(title, fontsize="medium")
+
+
+def _draw_contexts(header, rows, prefix: Path) -> None:
+    from fairseq_bbpe.analysis.contextualization import draw_contextualization
+    from fairseq_bbpe.analysis.figures import figure
+
+    first = rows[0][header.index("seed")]
+    shown = [[str(value) for value in row] for row in rows if row[header.index("seed")] == first]
+    for metric in ("bleu", "chrf"):
+        with figure(f"{prefix}_{metric}.png", 2 + 0.3 * len(shown), 4) as plot:
+            draw_contextualization(header, shown, plot.subplots(), metric)
 
 
 def _draw_saliency(job: Job, prefix: Path, report: Report) -> None:
