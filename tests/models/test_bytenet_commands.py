@@ -2,7 +2,6 @@
 
 import functools
 import re
-import shutil
 
 import pytest
 import torch
@@ -168,12 +167,3 @@ def test_what_does_not_fit_is_told_in_one_line(name, options, words, data_bin, t
     assert "Traceback" not in failed.stderr
     (told,) = (line for line in failed.stderr.splitlines() if line.startswith("error: "))
     assert words in told
-
-
-def test_the_example_runs_from_text_to_scores(tmp_path):
-    only = ["--smoke", "--output", tmp_path, "--systems", "sub_batch"]
-    run(shutil.which("bash"), ROOT / "examples/bytenet/translate.sh", *only)
-    rows = (tmp_path / "smoke/scores.md").read_text(encoding="utf-8").splitlines()
-    assert re.fullmatch(r"\| sub_batch \| [\d.]+ \| [\d.]+ \| [\d.]+ \| 10 \|", rows[2])
-    failed = run(shutil.which("bash"), ROOT / "examples/bytenet/translate.sh", "--systems", "lstm", status=2)
-    assert failed.stderr.startswith("translate.sh: --systems lstm: unknown; choose from")
