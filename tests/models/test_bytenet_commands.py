@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 import yaml
-from conftest import BIN, PLUGIN, QUICK, ROOT, run
+from conftest import BIN, PLUGIN, QUICK, run
 
 CPU_SIZE = ["--channels", "24", "--dilations", "1,2,4"]
 ADAM = ["--optimizer", "adam", "--lr", "0.01", "--clip-norm", "1", "--max-tokens", "1500"]
