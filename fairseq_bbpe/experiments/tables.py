@@ -87,8 +87,8 @@ def _used(experiments: Experiments, table: Table, name: str, scale: str) -> list
 
 
 def _open(args: argparse.Namespace, path: Path, experiments: Experiments, corpora) -> Workspace:
-    output = args.output / path.resolve().parent.name
-    return Workspace.open(output, args.scale, experiments.scales[args.scale], corpora, args.data)
+    paper = path.resolve().parent.name
+    return Workspace.open(args.output, paper, args.scale, experiments.scales[args.scale], corpora, args.data)
 
 
 def _jobs(args: argparse.Namespace, path: Path, experiments: Experiments, table: Table, corpora) -> list[Job]:

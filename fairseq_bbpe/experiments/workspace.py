@@ -41,7 +41,7 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
 
 @dataclass
 class Workspace:
-    """DIR/SCALE of --output.
+    """DIR/PAPER/SCALE of --output.
 
     Attributes:
         data: the folder or file of --data, None for the embedded corpus.
@@ -57,10 +57,10 @@ class Workspace:
 
     @classmethod
     def open(
-        cls, output: Path, scale_name: str, scale: Scale, corpora: dict[str, Corpus], data: Path | None
+        cls, output: Path, paper: str, scale_name: str, scale: Scale, corpora: dict[str, Corpus], data: Path | None
     ) -> Workspace:
         """Make or take up the folder; raises `UserError` where it is of other text, or another run's."""
-        root = output.resolve() / scale_name
+        root = output.resolve() / paper / scale_name
         if set(str(root)) & set(",:"):
             raise UserError(f"--output {output}: fairseq splits paths at commas and colons: give another")
         try:
