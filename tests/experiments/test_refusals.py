@@ -1,0 +1,97 @@
+"""What `fairseq-bbpe reproduce` refuses, in one line and before any work; and that every script shows its command."""
+
+import subprocess
+
+import pytest
+from conftest import ROOT, run
+from own_experiment import CORPORA, SYSTEMS, command, make, refuse
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, corpus):
+    return make(tmp_path_factory.mktemp("my experiment"), corpus)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"train.en": "one\n"}, "train.src has 2 lines, "),
+        ({"valid.en": ""}, "valid.en: missing or empty"),
+        ({"valid.lang": None}, "valid.lang: missing or empty"),
+        ({"test.src": None}, "test.src: missing, and no test_NAME.src either"),
+        ({"test.src": "x" * 4001 + "\nx\n"}, "test.src, line 1: longer than 4000 bytes"),
+        ({"train.lang": "de\r\nde\r\n"}, "train.lang: its lines end in carriage returns"),
+    ],
+    ids=str,
+)
+def test_text_that_is_not_whole_is_refused_before_any_work(files, words, folder, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for split in ("train", "valid", "test"):
+        for side in ("src", "en", "lang"):
+            (data / f"{split}.{side}").write_text("a line\na line\n")
+    for name, text in files.items():
+        if text is None:
+            (data / name).unlink()
+        else:
+            (data / name).write_text(text, newline="")
+    own = ["--config", folder / "systems.yaml", "--data", data, "--output", tmp_path / "runs"]
+    assert words in refuse("reproduce", "table5", *own)
+    assert not list(tmp_path.glob("runs/*/tiny/data-bin"))
+
+
+def test_other_text_and_other_options_are_refused(folder, tmp_path):
+    run("fairseq-bbpe", *command(folder, "table5", "--systems", "byte", "--updates", "1"))
+    other = ["--config", folder / "systems.yaml", "--output", folder / "runs", "--data", tmp_path]
+    assert f"was made from {folder / 'data'}, not from {tmp_path}" in refuse("reproduce", "table5", *other)
+    edited = tmp_path / folder.name / "systems.yaml"
+    edited.parent.mkdir()
+    edited.write_text(SYSTEMS.replace("lr: 0.01", "lr: 0.02"), encoding="utf-8")
+    (edited.parent / "corpora.yaml").write_text(CORPORA, encoding="utf-8")
+    changed = ["--config", edited, "--output", folder / "runs", "--data", folder / "data"]
+    assert "was trained with other options: remove it" in refuse("reproduce", "table5", *changed)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("lr: 0.01", "learning-rate: 0.01"), "systems.byte: fairseq-train would say: unrecognized arguments: --learn"),
+        (("lr: 0.01", "lr: quick"), "systems.byte: fairseq-train would say: "),
+        (("corpus: de-en", "corpus: fr-en"), "systems.byte.corpus: fr-en: corpora.yaml has de-en"),
+        (("updates: 6", "batches: 6"), "scales.tiny.batches: Key 'batches' not in 'Scale'; give tokens"),
+    ],
+    ids=["unknown flag", "wrong value", "corpus", "scale"],
+)
+def test_a_mistake_in_the_yaml_is_found_before_any_work(change, words, folder, tmp_path):
+    (tmp_path / "systems.yaml").write_text(SYSTEMS.replace(*change), encoding="utf-8")
+    (tmp_path / "corpora.yaml").write_text(CORPORA, encoding="utf-8")
+    own = ["--config", tmp_path / "systems.yaml", "--data", folder / "data", "--output", tmp_path / "runs"]
+    assert words in refuse("reproduce", "table5", *own)
+    assert not list(tmp_path.glob("runs/*/tiny/data-bin"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["table9"], "table9: no such table; choose from table1, "),
+        (["table3"], "table3: in both papers: give bbpe/table3 or bytenet/table3"),
+        (["table5", "--systems", "en-de/words"], "--systems en-de/words: no system of"),
+        (["table5", "--data", "/nowhere"], "--data /nowhere: no such folder"),
+        (["table5", "--output", "a,b"], "--output a,b: fairseq splits paths at commas and colons"),
+        (["table5", "--scale", "base", "--gpus", "0", "--config", "/nowhere"], "--config /nowhere: No such file"),
+        (["bytenet/table3", "--scale", "big"], "--scale big: "),
+    ],
+    ids=" ".join,
+)
+def test_a_mistake_is_one_line(arguments, words, tmp_path):
+    if "--output" not in arguments:
+        arguments = [*arguments, "--output", str(tmp_path)]
+    assert words in refuse("reproduce", *arguments)
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("b*/*.sh")), ids=lambda path: path.name)
+def test_every_script_is_short_and_shows_its_one_command(script):
+    assert len(script.read_text(encoding="utf-8").splitlines()) <= 60
+    words = {"table1_complexity": "--path-lengths", "download": "corpora.yaml"}
+    shown = subprocess.run(["bash", script, "--help"], capture_output=True, text=True, check=True).stdout
+    assert words.get(script.stem, "examples/bbpe/systems.yaml") in shown

@@ -1,0 +1,74 @@
+"""`fairseq-bbpe reproduce` killed and interrupted: what it leaves, and the table that it ends with."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import BIN, environment, interruptible, run
+from own_experiment import command, make, root, scores, table
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, corpus):
+    return make(tmp_path_factory.mktemp("my experiment"), corpus)
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_killed_at_random_moments_it_ends_with_the_same_table(folder, seed):
+    """Every process is killed, in whatever it does; then the whole is run again until it ends."""
+    arguments = command(folder, "table5", "--systems", "byte", "--updates", "30", "--seeds", "3")
+    run("fairseq-bbpe", *arguments)
+    moments, kills = random.Random(seed), 0
+    arguments[arguments.index(folder / "runs")] = folder / "killed"
+    while True:
+        words = [BIN / "fairseq-bbpe", *map(str, arguments)]
+        with subprocess.Popen(
+            words, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        ) as running:
+            try:
+                running.wait(moments.uniform(0.5, 6) if kills < 5 else None)
+            except subprocess.TimeoutExpired:
+                os.killpg(running.pid, signal.SIGKILL)
+                kills += 1
+                continue
+            assert running.returncode == 0, running.stderr.read()[-2000:]
+            break
+    assert kills == 5
+    mine = [row for row in table(folder, "table5", "runs") if row["seed"] == "3"]
+    assert scores(mine) == scores(table(folder, "table5", "killed"))
+    assert mine[0]["updates"] == "30"
+
+
+def test_a_parent_that_is_killed_takes_its_training_with_it(folder):
+    words = [BIN / "fairseq-bbpe", *map(str, command(folder, "table5", "--systems", "byte", output="orphan"))]
+    log = root(folder, "orphan") / "systems/byte/seed1/train.log"
+    with subprocess.Popen([*words, "--updates", "100000"], env=environment(), stderr=subprocess.DEVNULL) as running:
+        while not log.exists() and running.poll() is None:
+            time.sleep(0.05)
+        held = run("fairseq-bbpe", *command(folder, "table5", "--systems", "byte", output="orphan"), status=2)
+        assert "another run is at work in" in held.stderr
+        running.kill()
+    children = subprocess.run(["pgrep", "-f", str(log.parent)], capture_output=True, text=True)
+    deadline = time.monotonic() + 20
+    while children.stdout and time.monotonic() < deadline:
+        time.sleep(0.2)
+        children = subprocess.run(["pgrep", "-f", str(log.parent)], capture_output=True, text=True)
+    assert children.stdout == ""
+
+
+def test_an_interrupt_ends_all_and_is_no_traceback(folder):
+    words = [BIN / "fairseq-bbpe", *map(str, command(folder, "table5", "--updates", "100000", "--jobs", "2"))]
+    words[words.index(str(folder / "runs"))] = str(folder / "interrupted")
+    logs = root(folder, "interrupted") / "systems"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, env=environment(), **pipes, preexec_fn=interruptible) as running:
+        while not list(logs.glob("*/seed1/train.log")) and running.poll() is None:
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        said = running.communicate(timeout=60)
+    assert running.returncode == 130, said
+    assert "Traceback" not in said[1]
+    assert subprocess.run(["pgrep", "-f", str(logs)], capture_output=True, text=True).stdout == ""
