@@ -127,13 +127,14 @@ class Table:
 
 @dataclass
 class Experiments:
-    """All of a file."""
+    """All of a file; `shared` is for YAML's anchors, and nothing reads it."""
 
     corpora: str
     scales: dict[str, Scale]
     tables: dict[str, Table]
     models: dict[str, Model] = field(default_factory=dict)
     systems: dict[str, System] = field(default_factory=dict)
+    shared: list[Any] = field(default_factory=list)
 
 
 TRAINED = ("translation", "context", "language_model", "saliency")

@@ -36,7 +36,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_table(folder, seed):
                 continue
             assert running.returncode == 0, running.stderr.read()[-2000:]
             break
-    assert kills == 5
+    assert kills >= 2
     mine = [row for row in table(folder, "table5", "runs") if row["seed"] == "3"]
     assert scores(mine) == scores(table(folder, "table5", "killed"))
     assert mine[0]["updates"] == "30"
