@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 
+from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.experiments.evaluate import evaluate
 from fairseq_bbpe.experiments.flags import check_flags
 from fairseq_bbpe.experiments.job import Hardware, Job
@@ -36,6 +37,9 @@ def with_starts(jobs: Iterable[Job]) -> list[Job]:
 def check_jobs(jobs: list[Job]) -> None:
     """Find all that is wrong before any work: corpora, options, and what earlier runs left in the folders."""
     for job in jobs:
+        scale = job.workspace.scale_name
+        if not getattr(job.model, scale):
+            raise UserError(f"--scale {scale}: models.{job.system.model}, of {job.name}, has no flags for it")
         job.data.check()
     for job in jobs:
         if not job.system.frozen:
