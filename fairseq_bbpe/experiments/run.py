@@ -37,9 +37,9 @@ def with_starts(jobs: Iterable[Job]) -> list[Job]:
 def check_jobs(jobs: list[Job]) -> None:
     """Find all that is wrong before any work: corpora, options, and what earlier runs left in the folders."""
     for job in jobs:
-        scale = job.workspace.scale_name
-        if not getattr(job.model, scale):
-            raise UserError(f"--scale {scale}: models.{job.system.model}, of {job.name}, has no flags for it")
+        if "arch" not in job.options():
+            scale = job.workspace.scale_name
+            raise UserError(f"--scale {scale}: models.{job.system.model}, of {job.name}, has no arch for it")
         job.data.check()
     for job in jobs:
         if not job.system.frozen:

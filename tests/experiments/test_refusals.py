@@ -80,7 +80,10 @@ def test_a_mistake_in_the_yaml_is_found_before_any_work(change, words, folder, t
         (["table5", "--output", "a,b"], "--output a,b: fairseq splits paths at commas and colons"),
         (["table5", "--scale", "base", "--gpus", "0", "--config", "/nowhere"], "--config /nowhere: No such file"),
         (["bytenet/table3", "--scale", "big"], "--scale big: "),
-        (["table8", "--scale", "big", "--gpus", "0"], "--scale big: models.flores, of x-en/fairseq4k+flores, has no"),
+        (
+            ["table8", "--scale", "big", "--gpus", "0"],
+            "--scale big: models.flores, of x-en/fairseq4k+flores, has no arch",
+        ),
     ],
     ids=" ".join,
 )
