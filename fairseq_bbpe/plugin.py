@@ -5,14 +5,22 @@ import pkgutil
 import sys
 
 import fairseq  # noqa: F401  (whole, before anything registers with a part of it)
+from fairseq.criterions import CRITERION_REGISTRY
 from fairseq.data.encoders import BPE_REGISTRY, TOKENIZER_REGISTRY
 from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
 from fairseq.tasks import TASK_REGISTRY
 
-from fairseq_bbpe import bpe, models, tasks
+from fairseq_bbpe import bpe, criterions, models, tasks
 from fairseq_bbpe.errors import UserError
 
-REGISTRIES = (BPE_REGISTRY, TOKENIZER_REGISTRY, MODEL_REGISTRY, ARCH_MODEL_REGISTRY, TASK_REGISTRY)
+REGISTRIES = (
+    BPE_REGISTRY,
+    TOKENIZER_REGISTRY,
+    CRITERION_REGISTRY,
+    MODEL_REGISTRY,
+    ARCH_MODEL_REGISTRY,
+    TASK_REGISTRY,
+)
 
 
 def _import_all(package) -> list:
@@ -39,6 +47,6 @@ def _show_one_line(kind, error, trace, *, otherwise=sys.excepthook) -> None:
         otherwise(kind, error, trace)
 
 
-for _module in [bpe, *_import_all(models), *_import_all(tasks)]:
+for _module in [bpe, *_import_all(criterions), *_import_all(models), *_import_all(tasks)]:
     _assert_registered(_module)
 sys.excepthook = _show_one_line

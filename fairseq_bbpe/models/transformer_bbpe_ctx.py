@@ -7,100 +7,18 @@ paper's models without a plus sign, `gru` (the default) those with one.
 import logging
 from argparse import ArgumentParser, Namespace
 
-from fairseq.distributed import fsdp_wrap
 from fairseq.models import register_model, register_model_architecture
-from fairseq.models.transformer import TransformerEncoderBase, TransformerModel
+from fairseq.models.transformer import TransformerModel
 from fairseq.models.transformer.transformer_legacy import base_architecture
-from fairseq.modules.checkpoint_activations import checkpoint_wrapper
-from fairseq.modules.transformer_layer import TransformerEncoderLayerBase
 from omegaconf import DictConfig, OmegaConf
-from torch import nn
 
 from fairseq_bbpe.bpe import check_configured
 from fairseq_bbpe.errors import UserError
-from fairseq_bbpe.models.trainable import freeze_all_but, parse_parts
-from fairseq_bbpe.modules.contextualizer import BiGRU, DepthwiseConv
+from fairseq_bbpe.transformer.decoder import TransformerBBPEDecoder
+from fairseq_bbpe.transformer.encoder import CONTEXT_ORDERS, CONTEXTS, TransformerBBPEEncoder
+from fairseq_bbpe.transformer.trainable import freeze_all_but, parse_parts
 
 logger = logging.getLogger(__name__)
-
-CONTEXTS = ("none", "conv", "gru")
-# The paper leaves open where the positions join. The second is its authors' code (fairseq's examples/byte_level_bpe).
-CONTEXT_ORDERS = ("context-first", "positions-first")
-
-
-def build_contextualizer(cfg):
-    """The layer that `--embed-context` names, or None; raises `UserError` where there is none of that name."""
-    if cfg.embed_context_order not in CONTEXT_ORDERS:
-        raise UserError(f"--embed-context-order {cfg.embed_context_order}: give one of {', '.join(CONTEXT_ORDERS)}")
-    if cfg.embed_context == "none":
-        return None
-    layers = cfg.embed_context_layers
-    if layers < 1:
-        raise UserError(f"--embed-context-layers {layers}: give 1 or more, or --embed-context none")
-    if cfg.embed_context == "conv":
-        return DepthwiseConv(cfg.encoder.embed_dim, cfg.embed_context_kernel, layers)
-    if cfg.embed_context == "gru":
-        return BiGRU(cfg.encoder.embed_dim, layers)
-    raise UserError(f"--embed-context {cfg.embed_context}: give one of {', '.join(CONTEXTS)}")
-
-
-class EncoderLayer(TransformerEncoderLayerBase):
-    """fairseq's encoder layer without the second copy of its weights that fairseq 0.12.2 keeps for a fused kernel.
-
-    The copies train as zeros: at T_base they make 19M parameters out of nothing, in every checkpoint and optimizer
-    state, and leave several processes waiting for gradients that never come.
-    """
-
-    FUSED = ("in_proj", "out_proj", "fc1", "fc2")
-
-    def __init__(self, cfg, return_fc=False):
-        super().__init__(cfg, return_fc)
-        for name in self.FUSED:
-            delattr(self, f"{name}_weight")
-            delattr(self, f"{name}_bias")
-        self.can_use_fastpath = False
-
-    def _load_from_state_dict(self, *args, **kwargs):
-        # Past fairseq's own, which would fill the copies.
-        nn.Module._load_from_state_dict(self, *args, **kwargs)
-
-
-class TransformerBBPEEncoder(TransformerEncoderBase):
-    """fairseq's Transformer encoder on contextualised embeddings."""
-
-    def __init__(self, cfg, dictionary, embed_tokens, return_fc=False):
-        super().__init__(cfg, dictionary, embed_tokens, return_fc)
-        self.contextualizer = build_contextualizer(cfg)
-
-    def build_encoder_layer(self, cfg):
-        """One layer, wrapped as fairseq wraps its own for `--checkpoint-activations` and sharded training."""
-        layer = EncoderLayer(cfg, return_fc=self.return_fc)
-        if cfg.checkpoint_activations:
-            layer = checkpoint_wrapper(layer, offload_to_cpu=cfg.offload_activations)
-        return fsdp_wrap(layer, min_num_params=0 if cfg.checkpoint_activations else cfg.min_params_to_wrap)
-
-    def forward_embedding(self, src_tokens, token_embedding=None):
-        """`(B, T)` ids -> `(B, T, C)` contextualised embeddings with positions, and without them.
-
-        With E the embeddings times sqrt(C), as the Transformer scales its inputs, and P the positions:
-        `context-first` is dropout(contextualize(E) + P), `positions-first` dropout(contextualize(dropout(E + P))).
-        """
-        if token_embedding is None:
-            token_embedding = self.embed_tokens(src_tokens)
-        embedded = x = self.embed_scale * token_embedding
-        positions_first = self.cfg.embed_context_order == "positions-first"
-        if self.contextualizer is not None and not positions_first:
-            embedded = x = self.contextualizer(x, src_tokens.eq(self.padding_idx))
-        if self.embed_positions is not None:
-            x = x + self.embed_positions(src_tokens)
-        if self.contextualizer is not None and positions_first:
-            x = self.contextualizer(self.dropout_module(x), src_tokens.eq(self.padding_idx))
-        if self.layernorm_embedding is not None:
-            x = self.layernorm_embedding(x)
-        x = self.dropout_module(x)
-        if self.quant_noise is not None:
-            x = self.quant_noise(x)
-        return x, embedded
 
 
 @register_model("transformer_bbpe_ctx")
@@ -159,6 +77,7 @@ class TransformerBBPE(TransformerModel):
         parts = parse_parts(args.trainable)
         model = super().build_model(args, task)
         model.what_trains = freeze_all_but(parts, model)
+        model.decoder.left_pad_target = getattr(getattr(task, "cfg", None), "left_pad_target", False)
         return model
 
     def train(self, mode=True):
@@ -173,9 +92,15 @@ class TransformerBBPE(TransformerModel):
         """fairseq's encoder, on contextualised embeddings."""
         return TransformerBBPEEncoder(cfg, src_dict, embed_tokens)
 
+    @classmethod
+    def build_decoder(cls, cfg, tgt_dict, embed_tokens):
+        """fairseq's decoder, of layers that decode faster."""
+        return TransformerBBPEDecoder(cfg, tgt_dict, embed_tokens, no_encoder_attn=cfg.no_cross_attention)
+
     def prepare_for_inference_(self, cfg) -> None:
         """As fairseq's, under any task; raises `UserError` where `--bbpe-model` is not the dictionaries' vocabulary."""
         super().prepare_for_inference_(cfg)
+        self.decoder.needs_weights |= bool(cfg.generation.replace_unk)
         check_configured(cfg, self.encoder.dictionary, self.decoder.dictionary)
 
 

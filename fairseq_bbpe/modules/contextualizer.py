@@ -6,9 +6,8 @@ give a sentence the same output whatever it is batched with, and wherever its pa
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.modules.linear import linear
 
 
 class DepthwiseConv(nn.Module):
@@ -18,13 +17,13 @@ class DepthwiseConv(nn.Module):
         - x: ``(B, T, C)``, padding_mask: ``(B, T)``, True at padding
         - output: ``(B, T, C)``, zero at padding
 
-    Raises `UserError` for an even kernel, which would shift the sequence or change its length.
+    Raises `ValueError` for an even kernel, which would shift the sequence or change its length.
     """
 
     def __init__(self, dim: int, kernel_size: int = 5, layers: int = 1):
         super().__init__()
         if kernel_size < 1 or kernel_size % 2 == 0:
-            raise UserError(f"--embed-context-kernel {kernel_size}: give an odd number, such as the paper's 5")
+            raise ValueError(f"kernel_size {kernel_size} is not odd")
         self.layers = nn.ModuleList(
             nn.Conv1d(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim) for _ in range(layers)
         )
@@ -41,30 +40,55 @@ class DepthwiseConv(nn.Module):
 class BiGRU(nn.Module):
     """x_ctx = BiGRU(x): half the channels have read the sentence from its start, half from its end.
 
+    The state stays zero in padding, on either side: no packing, and no wait for the lengths on a GPU.
+
     Shape:
         - x: ``(B, T, C)`` with even C, padding_mask: ``(B, T)``, True at padding
         - output: ``(B, T, C)``, zero at padding
+
+    Raises `ValueError` for an odd width.
     """
 
     def __init__(self, dim: int, layers: int = 1):
         super().__init__()
         if dim % 2:
-            raise UserError(
-                f"--encoder-embed-dim {dim}: a Bi-GRU splits it between two directions; give an even number"
-            )
+            raise ValueError(f"a Bi-GRU splits its width in two: {dim} is odd")
         self.gru = nn.GRU(dim, dim // 2, num_layers=layers, bidirectional=True, batch_first=True)
 
     def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
-        columns = torch.arange(x.size(1), device=x.device)
-        # fairseq pads sources on the left by default, and packing wants the padding on the right.
-        start = padding_mask.long().argmin(dim=1, keepdim=True)
-        x = _take_columns(x, (columns + start) % len(columns))
-        lengths = (~padding_mask).sum(dim=1).clamp(min=1).cpu()
-        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-        x, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=len(columns))
-        return _take_columns(x, (columns - start) % len(columns))
+        # B x T -> T x B x 1
+        non_pad_mask = (~padding_mask).t().unsqueeze(-1).to(x.dtype)
+        # The backward direction reads column T - 1 - t at step t: T x 2 x B x 1
+        both_masks = torch.stack([non_pad_mask, non_pad_mask.flip(0)], dim=1)
+        x = x.transpose(0, 1)
+        for depth in range(self.gru.num_layers):
+            x = self._layer(x, both_masks, depth)
+        return x.transpose(0, 1)
 
-
-def _take_columns(x: Tensor, columns: Tensor) -> Tensor:
-    # (B, T, C) by (B, T) -> (B, T, C)
-    return x.gather(1, columns.unsqueeze(-1).expand_as(x))
+    def _layer(self, x: Tensor, both_masks: Tensor, depth: int) -> Tensor:
+        """One layer, `(T, B, C)` to `(T, B, C)`: the input's product over all columns, then the steps."""
+        (w_input, w_state), (b_input, b_state) = (
+            [
+                torch.stack([getattr(self.gru, f"{kind}_{part}_l{depth}{direction}") for direction in ("", "_reverse")])
+                for part in ("ih", "hh")
+            ]
+            for kind in ("weight", "bias")
+        )
+        # T x B x C -> T x 2 x B x 3H
+        gates = linear(x, w_input.flatten(0, 1), b_input.flatten()).unflatten(-1, (2, -1)).transpose(1, 2)
+        gates = torch.stack([gates[:, 0], gates[:, 1].flip(0)], dim=1)
+        w_state, b_state = w_state.transpose(1, 2), b_state.unsqueeze(1)
+        state = x.new_zeros(2, x.size(1), self.gru.hidden_size)
+        states = []
+        for gate, mask in zip(gates.unbind(0), both_masks.unbind(0), strict=True):
+            # Cho et al. 2014 as torch has it: r, z = sigmoid(...), n = tanh(W x + r (U h)), h' = (1 - z) n + z h.
+            reset_update, new = gate.split((2 * self.gru.hidden_size, self.gru.hidden_size), -1)
+            from_state, new_from_state = torch.baddbmm(b_state, state, w_state).split(
+                (2 * self.gru.hidden_size, self.gru.hidden_size), -1
+            )
+            reset, update = (reset_update + from_state).sigmoid().chunk(2, -1)
+            new = torch.addcmul(new, reset, new_from_state).tanh()
+            state = torch.lerp(new, state, update) * mask
+            states.append(state)
+        forward, backward = torch.stack(states).unbind(1)
+        return torch.cat([forward, backward.flip(0)], dim=-1)

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.modules.contextualizer import BiGRU, DepthwiseConv
 
 DIM = 8
@@ -56,10 +55,10 @@ def test_a_depthwise_channel_sees_itself_alone():
 
 @pytest.mark.parametrize("kernel", [0, 2, 4, -3])
 def test_a_kernel_that_would_shift_the_sequence_is_refused(kernel):
-    with pytest.raises(UserError, match=f"--embed-context-kernel {kernel}: give an odd number"):
+    with pytest.raises(ValueError, match=f"kernel_size {kernel} is not odd"):
         DepthwiseConv(DIM, kernel)
 
 
 def test_an_odd_width_is_refused_by_the_gru():
-    with pytest.raises(UserError, match="--encoder-embed-dim 7"):
+    with pytest.raises(ValueError, match="7 is odd"):
         BiGRU(7)

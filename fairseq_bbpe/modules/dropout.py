@@ -1,0 +1,36 @@
+"""Dropout that draws 16 random bits an element on a CPU, where torch draws a float: a quarter of the time."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LEVELS = 2**16
+
+
+def dropout(x: Tensor, p: float) -> Tensor:
+    """Zero each element with probability p and scale the others by 1 / (1 - p); p is rounded to 2^-16 on a CPU.
+
+    Raises `ValueError` if p is not a probability.
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout {p} is not a probability")
+    dropped = round(p * LEVELS)
+    if x.device.type != "cpu" or dropped in (0, LEVELS) or torch.compiler.is_compiling():
+        return F.dropout(x, p)
+    return _Dropout.apply(x, dropped)
+
+
+class _Dropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, dropped):
+        # One call of torch's generator gives 64 bits, which serve four elements.
+        words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+        kept = words.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - LEVELS // 2
+        ctx.save_for_backward(kept)
+        ctx.scale = LEVELS / (LEVELS - dropped)
+        return (x * kept).mul_(ctx.scale)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (kept,) = ctx.saved_tensors
+        return (gradient * kept).mul_(ctx.scale), None

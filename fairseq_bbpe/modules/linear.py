@@ -1,0 +1,89 @@
+"""Linear layers whose large float32 products run on the faster of torch's two CPU libraries.
+
+torch multiplies float32 matrices with MKL, which on AMD processors leaves their AVX-512 units unused; oneDNN, the
+other library in every build of torch, uses them. Both compute in float32.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+# Below this many rows the cost of laying out the weights for oneDNN outweighs its speed.
+MIN_ROWS = 512
+MAX_RELATIVE_ERROR = 1e-6
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x W^T + b, with x `(..., K)`, W `(N, K)` and b `(N)`, as `torch.nn.functional.linear` defines it."""
+    if _suits_onednn(x, weight) and prefers_onednn():
+        return _OneDNNLinear.apply(x, weight, bias)
+    return F.linear(x, weight, bias)
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear`, computed by `linear`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(x, self.weight, self.bias)
+
+
+@cache
+def prefers_onednn() -> bool:
+    """Whether oneDNN is here, is the faster library for this processor, and keeps float32's precision.
+
+    The choice depends on the processor alone, never on a timing, so that runs on one machine stay reproducible.
+    """
+    if not (_is_amd_with_avx512() and torch.backends.mkldnn.is_available()):
+        return False
+    generator = torch.Generator().manual_seed(0)
+    x, weight = (torch.randn(size, 256, generator=generator) for size in (MIN_ROWS, 128))
+    exact = x.double() @ weight.double().t()
+    error = (_product(x, weight).double() - exact).norm() / exact.norm()
+    return error.item() <= MAX_RELATIVE_ERROR
+
+
+def _is_amd_with_avx512() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not cpuinfo.exists():
+        return False
+    return "AuthenticAMD" in cpuinfo.read_text()
+
+
+def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
+    return (
+        x.device.type == "cpu"
+        and x.dtype == weight.dtype == torch.float32
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+        and x.numel() >= MIN_ROWS * x.size(-1)
+    )
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+
+
+class _OneDNNLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        ctx.save_for_backward(x, weight)
+        return _product(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        x, weight = ctx.saved_tensors
+        rows = gradient.reshape(-1, gradient.size(-1))
+        grad_x = grad_weight = grad_bias = None
+        if ctx.needs_input_grad[0]:
+            grad_x = _product(rows, weight.t()).view_as(x)
+        if ctx.needs_input_grad[1]:
+            # Both operands would have to be laid out anew for oneDNN: MKL is as fast.
+            grad_weight = rows.t() @ x.reshape(-1, x.size(-1))
+        if ctx.needs_input_grad[2]:
+            grad_bias = rows.sum(0)
+        return grad_x, grad_weight, grad_bias

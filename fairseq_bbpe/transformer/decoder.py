@@ -1,0 +1,101 @@
+"""fairseq's Transformer decoder with this project's layers; it computes attention weights only where asked."""
+
+from fairseq.models.transformer import TransformerDecoderBase
+
+from fairseq_bbpe.transformer.layers import DecoderLayer, Dropout, wrapped
+
+
+class TransformerBBPEDecoder(TransformerDecoderBase):
+    """fairseq's Transformer decoder; the `attn` that it returns is None unless weights are asked for.
+
+    They are asked for by `--print-alignment`, `--replace-unk`, or an `alignment_layer` or `alignment_heads` of
+    `forward`. `left_pad_target` tells training on a GPU, which does not wait to look, where targets have padding.
+    """
+
+    def __init__(self, cfg, dictionary, embed_tokens, no_encoder_attn=False, output_projection=None):
+        super().__init__(cfg, dictionary, embed_tokens, no_encoder_attn, output_projection)
+        self.dropout_module = Dropout(cfg.dropout, module_name="TransformerDecoder")
+        self.needs_weights = False
+        self.left_pad_target = False
+
+    def build_decoder_layer(self, cfg, no_encoder_attn=False):
+        """One layer, wrapped as fairseq wraps its own."""
+        return wrapped(DecoderLayer(cfg, no_encoder_attn), cfg)
+
+    def make_generation_fast_(self, need_attn: bool = False, **kwargs) -> None:
+        """Note whether weights are wanted, before generation."""
+        self.needs_weights = bool(need_attn)
+
+    def extract_features_scriptable(
+        self,
+        prev_output_tokens,
+        encoder_out,
+        incremental_state=None,
+        full_context_alignment=False,
+        alignment_layer=None,
+        alignment_heads=None,
+    ):
+        """Features `(B, T, C)` of target prefixes `(B, T)`, those of the last position alone where there are caches."""
+        asked = self.needs_weights or alignment_layer is not None or alignment_heads is not None
+        weights_of = (self.num_layers - 1 if alignment_layer is None else alignment_layer) if asked else None
+        source, source_mask = _source(encoder_out)
+        padding_mask = self._padding_mask(prev_output_tokens)
+        x = self._embed(prev_output_tokens, incremental_state)
+        # B x T x C -> T x B x C
+        x = x.transpose(0, 1).contiguous()
+        causal = incremental_state is None and not full_context_alignment
+        attn, inner_states = None, [x]
+        for index, layer in enumerate(self.layers):
+            x, weights, _ = layer(
+                x,
+                source,
+                source_mask,
+                incremental_state,
+                self_attn_mask=self.buffered_future_mask(x) if causal else None,
+                self_attn_padding_mask=padding_mask,
+                need_attn=index == weights_of,
+                need_head_weights=index == weights_of,
+            )
+            inner_states.append(x)
+            if index == weights_of and weights is not None:
+                attn = weights[:alignment_heads].mean(dim=0)  # H x B x T x S -> B x T x S
+        if self.layer_norm is not None:
+            x = self.layer_norm(x)
+        # T x B x C -> B x T x C
+        x = x.transpose(0, 1)
+        if self.project_out_dim is not None:
+            x = self.project_out_dim(x)
+        return x, {"attn": [attn], "inner_states": inner_states}
+
+    def _embed(self, tokens, incremental_state):
+        positions = None
+        if self.embed_positions is not None:
+            positions = self.embed_positions(tokens, incremental_state=incremental_state)
+        if incremental_state is not None:
+            tokens = tokens[:, -1:]
+            positions = None if positions is None else positions[:, -1:]
+        x = self.embed_scale * self.embed_tokens(tokens)
+        if self.quant_noise is not None:
+            x = self.quant_noise(x)
+        if self.project_in_dim is not None:
+            x = self.project_in_dim(x)
+        if positions is not None:
+            x = x + positions
+        if self.layernorm_embedding is not None:
+            x = self.layernorm_embedding(x)
+        return self.dropout_module(x)
+
+    def _padding_mask(self, tokens):
+        """`(B, T)`, or None where no padding lies before a token: no position sees what comes after it."""
+        if self.cross_self_attention:
+            return tokens.eq(self.padding_idx)
+        padded = self.left_pad_target
+        if not self.training or tokens.device.type == "cpu":
+            padded = bool(tokens[:, 0].eq(self.padding_idx).any())
+        return tokens.eq(self.padding_idx) if padded else None
+
+
+def _source(encoder_out):
+    if encoder_out is None:
+        return None, None
+    return (next(iter(encoder_out[name]), None) for name in ("encoder_out", "encoder_padding_mask"))
