@@ -74,5 +74,5 @@ def trained(data_bin, tmp_path_factory) -> Path:
     bleu = ["--eval-bleu", "--eval-bleu-detok", "bbpe_recovery", "--eval-bleu-args", '{"beam": 1, "max_len_b": 30}']
     best = ["--best-checkpoint-metric", "bleu", "--maximize-best-checkpoint-metric"]
     end = ["--max-update", "120", "--save-dir", folder, "--log-file", folder / "log"]
-    run("fairseq-train", data_bin, *QUICK, *SMALL, *ADAM, *bleu, *best, *end)
+    run("fairseq-train", data_bin, "--task", "translation_bbpe", *QUICK, *SMALL, *ADAM, *bleu, *best, *end)
     return folder

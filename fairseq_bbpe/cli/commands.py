@@ -10,6 +10,7 @@ COMMANDS = {
     "decode": "pieces, such as a model's hypotheses -> text, recovering what is not valid UTF-8",
     "show": "print the tokens of raw text: whole characters as text, partial ones in hexadecimal",
     "prepare": "raw parallel files -> a fairseq data-bin, and the commands to run next",
+    "translate": "raw text -> raw text, by a trained model",
     "score": "BLEU and chrF of what fairseq-generate wrote, by language or test set",
     "reproduce": "a table or figure of the papers, from raw text to the paper's figures beside ours",
     "ngrams": "count a data-bin's n-grams for ByteNet's input embeddings",
@@ -53,6 +54,6 @@ Byte-level translation and language models with fairseq: BBPE vocabularies, Tran
 
   fairseq-bbpe prepare ...       raw parallel text -> a vocabulary and a data-bin; prints the next two commands
   fairseq-train DATA-BIN ...     train --arch transformer_bbpe_ctx, bytenet, ...
-  fairseq-generate DATA-BIN ...  translate
-  fairseq-bbpe score ...         BLEU and chrF of the translations
+  fairseq-bbpe translate ...     raw text -> raw text, by the trained model
+  fairseq-bbpe score ...         BLEU and chrF of what fairseq-generate wrote
 """

@@ -51,6 +51,10 @@ class TranslationBBPE(TranslationTask):
             keep_valid(generator, self.automaton)
         return generator
 
+    def state_dict(self) -> dict:
+        """As fairseq's, with the languages, which a checkpoint otherwise lacks where fairseq inferred them."""
+        return {**super().state_dict(), "source_lang": self.cfg.source_lang, "target_lang": self.cfg.target_lang}
+
     def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
         """As fairseq's."""
         set_longest(generator, sample)

@@ -1,0 +1,105 @@
+"""Translate raw text, lines from stdin, to as many lines on stdout, in the same order, whatever their bytes.
+
+The dictionaries and the vocabulary are those beside the checkpoint, or of the data-bin that it was trained on; or give
+a folder that 'fairseq-bbpe export' made, which holds all it needs. An empty line gives an empty line. Lines appear as
+soon as the lines that came with them are done.
+"""
+
+import argparse
+import logging
+import os
+import stat
+import sys
+import warnings
+
+from fairseq_bbpe.cli.arguments import positive
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.text.lines import map_lines
+
+EXAMPLE = "fairseq-bbpe translate --checkpoint checkpoints/cldr/checkpoint_best.pt < text.de > text.en"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `translate`."""
+    parser.add_argument(
+        "--checkpoint",
+        required=True,
+        metavar="PATH",
+        help="a trained model's file, several with ':' between (an ensemble), or a folder that 'export' made",
+    )
+    parser.add_argument("--data", metavar="FOLDER", help="the data-bin (default: found through the checkpoint)")
+    parser.add_argument("--model", metavar="PATH", help="the vocabulary (default: the one beside the data)")
+    parser.add_argument("--beam", type=positive, default=5, metavar="N", help="hypotheses (default: %(default)s)")
+    parser.add_argument(
+        "--nbest", type=positive, default=1, metavar="N", help="lines to write for each line, best first (default: 1)"
+    )
+    parser.add_argument(
+        "--scores", action="store_true", help="begin lines with the mean log2-probability of their pieces, and a tab"
+    )
+    parser.add_argument("--lenpen", type=float, default=1.0, metavar="P", help="as fairseq-generate's (default: 1)")
+    parser.add_argument(
+        "--max-len-a", type=float, default=2.0, metavar="A", help="pieces that a translation may have for each of its"
+    )
+    parser.add_argument(
+        "--max-len-b", type=int, default=200, metavar="B", help="source's, and B more (default: A 2, B 200)"
+    )
+    parser.add_argument(
+        "--too-long",
+        choices=("split", "refuse"),
+        default="split",
+        help="lines of more pieces than the model reads: translate them in parts, or stop there (default: %(default)s)",
+    )
+    parser.add_argument("--longest", type=positive, metavar="N", help="pieces that count as too long, if fewer")
+    parser.add_argument(
+        "--batch-pieces", type=positive, default=4096, metavar="N", help="in one batch (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--valid-utf8", choices=("on", "off"), default="on", help="keep to hypotheses that are valid (default: on)"
+    )
+    processes = parser.add_mutually_exclusive_group()
+    processes.add_argument("--workers", type=positive, metavar="N", help="processes on the CPU (default: one)")
+    processes.add_argument("--gpus", type=positive, metavar="N", help="GPUs, a process each (default: one, if any)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Translate stdin."""
+    import torch
+
+    # torch, about how fairseq calls it; and fairseq's account of what it loads.
+    warnings.filterwarnings("ignore", category=UserWarning)
+    logging.disable(logging.INFO)
+
+    from fairseq_bbpe.translator import Translator
+
+    if args.gpus and args.gpus > torch.cuda.device_count():
+        raise UserError(f"--gpus {args.gpus}: there are {torch.cuda.device_count()}: give as many, or leave it out")
+    devices = ["cpu"] * (args.workers or 1)
+    if not args.workers and torch.cuda.is_available():
+        devices = [f"cuda:{number}" for number in range(args.gpus or 1)]
+    names = ("beam", "nbest", "lenpen", "max_len_a", "max_len_b", "valid_utf8", "too_long", "longest", "batch_pieces")
+    options = {name: getattr(args, name) for name in names}
+    translator = Translator.load(args.checkpoint, data=args.data, model=args.model, devices=devices, **options)
+    try:
+        with _progress() as bar:
+
+            def translate(lines: list[bytes]) -> list[bytes]:
+                found = translator.hypotheses(lines, bar.update)
+                return [b"\n".join(_line(one, args.scores) for one in hypotheses) for hypotheses in found]
+
+            map_lines(translate, sys.stdin.buffer, sys.stdout.buffer)
+    finally:
+        translator.close()
+
+
+def _line(hypothesis, scores: bool) -> bytes:
+    score = f"{hypothesis.score:.4f}\t" if scores else ""
+    return (score + hypothesis.text).encode("utf-8", "surrogateescape")
+
+
+def _progress():
+    """A bar over the bytes of stdin, on a terminal only."""
+    from tqdm import tqdm
+
+    status = os.fstat(sys.stdin.fileno())
+    size = status.st_size if stat.S_ISREG(status.st_mode) else None
+    return tqdm(total=size, unit="B", unit_scale=True, disable=not sys.stderr.isatty(), desc="translated")

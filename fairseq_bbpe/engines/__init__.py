@@ -1,0 +1,1 @@
+"""What turns the pieces of sentences into the pieces of translations: fairseq's models, or an exported one."""

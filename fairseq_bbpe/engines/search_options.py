@@ -1,0 +1,42 @@
+"""How an engine searches, and what it finds; needs neither torch nor fairseq."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+Pieces = list[str]
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """The options of fairseq-generate of the same names; lengths are in pieces, `</s>` not counted.
+
+    A translation may have `max_len_a` times its source's pieces, and `max_len_b` more.
+    """
+
+    beam: int = 5
+    nbest: int = 1
+    lenpen: float = 1.0
+    max_len_a: float = 2.0
+    max_len_b: int = 200
+    valid_utf8: str = "on"
+
+
+@dataclass(frozen=True)
+class Found:
+    """One hypothesis: its pieces, and its score, the mean log2-probability of a piece with fairseq's `--lenpen 1`."""
+
+    pieces: Pieces
+    score: float
+
+
+class Engine(Protocol):
+    """Translates batches of sentences, given and found as pieces."""
+
+    longest_source: int
+    """Pieces that a source may have, `</s>` not counted."""
+
+    def search_all(self, batches: Iterable[list[Pieces]], options: SearchOptions) -> Iterator[list[list[Found]]]:
+        """For every batch, as soon as it is done, and every sentence of it: its `nbest` hypotheses, best first."""
