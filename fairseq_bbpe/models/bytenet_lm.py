@@ -76,8 +76,11 @@ class ByteNetLM(FairseqLanguageModel):
         twice as much again. Norms, gates and embeddings are left out. The windows that only give Sub-BN its statistics,
         a share of each batch, go through the blocks as well.
         """
-        blocks = zip(self.decoder.network.blocks, self.decoder.first_columns(skip), strict=True)
-        forward = sum(2 * _matrix_weights(block) * (columns - first) for block, first in blocks)
+        forward = 0
+        firsts = itertools.pairwise(self.decoder.first_columns(skip))
+        for block, (first, following) in zip(self.decoder.network.blocks, firsts, strict=True):
+            read = _matrix_weights(block.reduce)  # comes before the convolution, and so has more columns
+            forward += 2 * (read * (columns - first) + (_matrix_weights(block) - read) * (columns - following))
         forward = round(forward / (1 - auxiliary_share))
         return 3 * (forward + 2 * _matrix_weights(self.decoder.output) * (columns - skip))
 
@@ -135,17 +138,18 @@ class ByteNetLMDecoder(CachedDecoder):
         """The last columns (B - num_auxiliary, T - skip, 2d) of whole sequences (B, T)."""
         batch = BatchParts(num_auxiliary=num_auxiliary)
         x = self.embedding(tokens)
-        begin = 0
         blocks = self.compiled if self.training and self.compiled else self.network.blocks
-        for block, first in zip(blocks, self.first_columns(skip), strict=True):
-            x = block(x[:, first - begin :], batch)
-            begin = first
-        return batch.main(self.norm(x[:, skip - begin :], batch))
+        firsts = self.first_columns(skip)
+        x = x[:, firsts[0] :]
+        for block, (first, following) in zip(blocks, itertools.pairwise(firsts), strict=True):
+            # No column that counts reads a zero in place of a column left out, and Sub-BN averages no such column.
+            x = block(x, batch, None, following - first)
+        return batch.main(self.norm(x, batch))
 
     def first_columns(self, skip: int) -> list[int]:
-        """For each block the first column that it must compute, where the first `skip` predictions do not count."""
-        below = itertools.accumulate(self.reaches, operator.sub, initial=sum(self.reaches))
-        return [max(0, skip - reach) for reach, _ in zip(below, self.reaches, strict=False)]
+        """The first column that each block reads, and the first of the last block's output: `skip`."""
+        above = itertools.accumulate(self.reaches, operator.sub, initial=sum(self.reaches))
+        return [max(0, skip - reach) for reach in above]
 
     def read(self, tokens: Tensor, cache: ConvCache) -> Tensor:
         """The last columns (B, T, 2d) of T bytes that follow those in `cache`, at a cost of T alone."""

@@ -56,15 +56,16 @@ class DilatedConv(nn.Module):
 class MaskedConv(DilatedConv):
     """A convolution that reads a column and `kernel - 1` earlier ones, never a later one (Section 3.2).
 
-    Shape: (B, T, inputs) -> (B, T, outputs). With `cache`, T new columns follow those of the calls before.
+    Shape: (B, T, inputs) -> (B, T, outputs). With `cache`, T new columns follow those of the calls before. The first
+    `lead` columns, at most `reach`, are only read and get no output: (B, T - lead, outputs).
     """
 
-    def forward(self, x: Tensor, batch: BatchParts, cache: ConvCache | None = None) -> Tensor:
+    def forward(self, x: Tensor, batch: BatchParts, cache: ConvCache | None = None, lead: int = 0) -> Tensor:
         if self.kernel == 1:
             return self.product(x)
         if cache is not None:
             return self.product(cache.taps(self, x))
-        return self.taps(spread_taps(F.pad(x, (0, 0, self.reach, 0)), self.kernel, self.dilation))
+        return self.taps(spread_taps(F.pad(x, (0, 0, self.reach - lead, 0)), self.kernel, self.dilation))
 
 
 class CentredConv(DilatedConv):
@@ -81,8 +82,9 @@ class CentredConv(DilatedConv):
             raise UserError(f"--source-kernel must be odd to have a centre, got {kernel}: try {kernel + 1}")
         super().__init__(inputs, outputs, kernel, dilation)
 
-    def forward(self, x: Tensor, batch: BatchParts, cache: None = None) -> Tensor:
+    def forward(self, x: Tensor, batch: BatchParts, cache: None = None, lead: int = 0) -> Tensor:
         assert cache is None, "a source network sees its whole input at once"
+        assert not lead, "a source network predicts nothing, so it leaves nothing out"
         if self.kernel == 1:
             return self.product(x)
         if batch.non_pad_mask is not None:

@@ -19,7 +19,7 @@ class ReLUBlock(nn.Module):
 
     With biases and norms left out it has (4 + k) d^2 weights.
 
-    Shape: (B, T, 2d) -> (B, T, 2d)
+    Shape: (B, T, 2d) -> (B, T - lead, 2d): the first `lead` columns are only read, as in `MaskedConv`.
     """
 
     def __init__(
@@ -37,10 +37,10 @@ class ReLUBlock(nn.Module):
             nn.init.kaiming_normal_(layer.taps.weight, nonlinearity="relu")
             nn.init.zeros_(layer.taps.bias)
 
-    def forward(self, x: Tensor, batch: BatchParts, cache: ConvCache | None = None) -> Tensor:
+    def forward(self, x: Tensor, batch: BatchParts, cache: ConvCache | None = None, lead: int = 0) -> Tensor:
         h = self.reduce(torch.relu(self.norm_in(x, batch)), batch)
-        h = self.conv(torch.relu(self.norm_conv(h, batch)), batch, cache)
-        return x + self.expand(torch.relu(self.norm_out(h, batch)), batch)
+        h = self.conv(torch.relu(self.norm_conv(h, batch)), batch, cache, lead)
+        return x[:, lead:] + self.expand(torch.relu(self.norm_out(h, batch)), batch)
 
 
 class MultiplicativeUnit(nn.Module):
@@ -48,7 +48,7 @@ class MultiplicativeUnit(nn.Module):
 
     g1, g2, g3 and u are four convolutions of the normalised input h, each from d to d; they run as one from d to 4d.
 
-    Shape: (B, T, d) -> (B, T, d)
+    Shape: (B, T, d) -> (B, T - lead, d)
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class MultiplicativeUnit(nn.Module):
         nn.init.normal_(self.gates.taps.weight, std=(2 / (kernel * d + d)) ** 0.5)
         nn.init.zeros_(self.gates.taps.bias)
 
-    def forward(self, x: Tensor, batch: BatchParts, cache: ConvCache | None = None) -> Tensor:
+    def forward(self, x: Tensor, batch: BatchParts, cache: ConvCache | None = None, lead: int = 0) -> Tensor:
         h = self.norm(x, batch)
-        gates, update = self.gates(h, batch, cache).split((3 * h.size(-1), h.size(-1)), dim=-1)
+        gates, update = self.gates(h, batch, cache, lead).split((3 * h.size(-1), h.size(-1)), dim=-1)
         g1, g2, g3 = torch.sigmoid(gates).chunk(3, dim=-1)
-        return g1 * torch.tanh(g2 * h + g3 * torch.tanh(update))
+        return g1 * torch.tanh(g2 * h[:, lead:] + g3 * torch.tanh(update))
 
 
 class MultiplicativeBlock(nn.Module):
@@ -73,7 +73,7 @@ class MultiplicativeBlock(nn.Module):
 
     With biases and norms left out it has (8 + 4k) d^2 weights.
 
-    Shape: (B, T, 2d) -> (B, T, 2d)
+    Shape: (B, T, 2d) -> (B, T - lead, 2d): the first `lead` columns are only read, as in `MaskedConv`.
     """
 
     def __init__(
@@ -91,10 +91,10 @@ class MultiplicativeBlock(nn.Module):
             nn.init.kaiming_normal_(layer.taps.weight, nonlinearity="relu")
             nn.init.zeros_(layer.taps.bias)
 
-    def forward(self, x: Tensor, batch: BatchParts, cache: ConvCache | None = None) -> Tensor:
+    def forward(self, x: Tensor, batch: BatchParts, cache: ConvCache | None = None, lead: int = 0) -> Tensor:
         h = self.reduce(torch.relu(self.norm_in(x, batch)), batch)
-        h = self.pointwise_unit(self.unit(h, batch, cache), batch)
-        return x + self.expand(torch.relu(self.norm_out(h, batch)), batch)
+        h = self.pointwise_unit(self.unit(h, batch, cache, lead), batch)
+        return x[:, lead:] + self.expand(torch.relu(self.norm_out(h, batch)), batch)
 
 
 BLOCKS = {"relu": ReLUBlock, "multiplicative": MultiplicativeBlock}

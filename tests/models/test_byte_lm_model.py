@@ -71,11 +71,45 @@ def test_skipped_predictions_change_no_other(skip, more):
     torch.testing.assert_close(network(ids, skip=skip)[0], network(ids)[0][:, skip:])
 
 
+@pytest.mark.parametrize("skip", [3, 12])
+@torch.no_grad()
+def test_sub_batch_norm_averages_only_columns_that_count(skip):
+    """Training under `skip`: valid convolutions, written out, which compute no column from a zero in place of another.
+
+    8 columns are reached back, so with 3 skipped the first columns are those of the window's start, padded with zeros.
+    """
+    network, auxiliary = decoder(norm="sub_batch", block="relu").train(), 2
+    ids = random_ids(5, skip + 9)
+
+    def normalise(x):  # (B, C, T), gains 1 and shifts 0
+        var, mean = torch.var_mean(x[-auxiliary:], dim=(0, 2), correction=0, keepdim=True)
+        return (x - mean) / (var + 1e-5).sqrt()
+
+    def product(conv, x, kernel=1, dilation=1):
+        weight = conv.taps.weight.view(-1, kernel, x.size(1)).transpose(1, 2)
+        return torch.nn.functional.conv1d(x, weight, conv.taps.bias, dilation=dilation)
+
+    x = network.embedding(ids).transpose(1, 2)
+    x = x[:, :, max(0, skip - 8) :]
+    wanted = ids.size(1) - skip
+    for block, dilation, reach_above in zip(network.network.blocks, (1, 3), (6, 0), strict=True):
+        h = product(block.reduce, normalise(x).relu())
+        h = normalise(h).relu()
+        missing = max(0, min(2 * dilation, wanted + reach_above + 2 * dilation - x.size(2)))
+        h = product(block.conv, torch.nn.functional.pad(h, (missing, 0)), 3, dilation)
+        x = x[:, :, -h.size(2) :] + product(block.expand, normalise(h).relu())
+    assert x.size(2) == wanted
+    expected = network.output(normalise(x)[:-auxiliary].relu().transpose(1, 2))
+    found, _ = network(ids, skip=skip, num_auxiliary=auxiliary)
+    torch.testing.assert_close(found[..., SPECIALS:], expected, atol=1e-5, rtol=0)
+
+
 def test_operations_of_a_training_window():
-    """By hand: a block of d = 6 and kernel 3 has (8 + 4 * 3) d^2 weights, and the first one computes all columns."""
+    """By hand: a block of d = 6 and kernel 3 has (8 + 4 * 3) d^2 weights, 2 d^2 of them before the convolution."""
     model = ByteNetLM(decoder())
     columns, skip = 20, 12
-    blocks = 20 * 36 * ((columns - 4) + (columns - 6))  # reaches 2 and 6: 12 - 8 = 4, 12 - 6 = 6
+    # Reaches 2 and 6: columns are read from 12 - 8 = 4, computed from 12 - 6 = 6 and from 12.
+    blocks = 36 * (2 * ((columns - 4) + (columns - 6)) + 18 * ((columns - 6) + (columns - 12)))
     assert model.training_flops(columns, skip) == 3 * 2 * (blocks + 256 * 12 * (columns - skip))
 
 
