@@ -46,10 +46,10 @@ HEAVY = [
 SURVIVED = (0, 5)  # pytest's statuses where nothing failed, or nothing ran
 
 
-def baseline(package: str) -> Plugin:
-    """Every test of a package once, traced."""
-    folders = [f"tests/{folder}" for folder in TESTS[package]]
-    files = [f"fairseq_bbpe/{package}", *(folder for folder in folders if (ROOT / folder).exists())]
+def baseline(package: str, chosen: list[str] | None) -> Plugin:
+    """Every test of a package once, or the chosen ones, traced."""
+    files = chosen or [f"fairseq_bbpe/{package}", *(f"tests/{tests}" for tests in TESTS[package])]
+    files = [file for file in files if (ROOT / file).exists()]
     with tempfile.TemporaryFile() as file:
 
         def work() -> int:
@@ -111,6 +111,7 @@ def main() -> None:
     """Read the options, and try the mutants file by file."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", action="append", help="file or folder of the package; may be repeated")
+    parser.add_argument("--tests", action="append", help="file or folder of tests; default: those of the package")
     parser.add_argument("--sample", type=int, metavar="N", help="try N mutants, drawn evenly; default: all")
     parser.add_argument("--seed", type=int, default=1, help="of the sample; default: 1")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="mutants tried at once; default: 1")
@@ -138,7 +139,7 @@ def main() -> None:
             continue
         package = path.relative_to(ROOT).parts[1]
         if package not in plugins:
-            plugins[package] = baseline(package)
+            plugins[package] = baseline(package, args.tests)
         alive = 0
         for mutation in survivors(path, mine, plugins[package], args.jobs):
             alive += 1
