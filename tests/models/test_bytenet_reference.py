@@ -180,3 +180,10 @@ def test_dropout_stands_before_the_last_relu_and_in_training_alone(norm):
 
 def test_the_end_of_the_sentence_is_fed_first():
     assert shifted(torch.tensor([[7, 8, END]])).tolist() == [[END, 7, 8]]
+
+
+def test_no_sentence_is_too_long_for_a_convolution():
+    """fairseq drops what is longer than a model says, by the smallest of model and task."""
+    assert min(build().max_positions()) >= 10**6
+    cfg = bytenet_lm.V2(channels=5, sets=1, dilations="1")
+    assert bytenet_lm.ByteNetLMDecoder(cfg, byte_dictionary()).max_positions() >= 10**9  # as long as a file
