@@ -179,6 +179,8 @@ def test_sub_batch_norm_trains_in_this_task(data, tmp_path):
     arguments = [*validated(small_arguments(updates=20)), "--norm", "sub_batch", "--auxiliary-share", "0.25"]
     out = run("fairseq-train", data, *arguments, "--save-dir", tmp_path).stdout
     assert re.search(r"wpb\W+180", out)  # of 8 windows 2 only give statistics
+    scored, byte = map(int, re.search(r"(\d+) FLOP per scored window, (\d+) FLOP per scored byte", out).groups())
+    assert byte == round(scored / 30)
     assert logged_bits_per_byte(out) < 8
 
 

@@ -110,7 +110,10 @@ def test_operations_of_a_training_window():
     columns, skip = 20, 12
     # Reaches 2 and 6: columns are read from 12 - 8 = 4, computed from 12 - 6 = 6 and from 12.
     blocks = 36 * (2 * ((columns - 4) + (columns - 6)) + 18 * ((columns - 6) + (columns - 12)))
-    assert model.training_flops(columns, skip) == 3 * 2 * (blocks + 256 * 12 * (columns - skip))
+    output = 256 * 12 * (columns - skip)
+    assert model.training_flops(columns, skip) == 3 * 2 * (blocks + output)
+    # Of four windows three only give statistics: they go through the blocks, but nothing is predicted for them.
+    assert model.training_flops(columns, skip, auxiliary_share=0.75) == 3 * 2 * (4 * blocks + output)
 
 
 @torch.no_grad()
