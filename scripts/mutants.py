@@ -31,7 +31,8 @@ TESTS = {
     "vocabularies": ["vocabularies"],
     "modules": ["modules", "models/test_bytenet_reference.py"],
     "search": ["search"],
-    "models": ["models"],
+    "transformer": ["transformer"],
+    "models": ["models", "transformer/test_trainable.py"],
 }
 # Imported once, before the forks; never the package itself.
 HEAVY = [
