@@ -47,13 +47,14 @@ def read_hypotheses(path: str | Path) -> Hypotheses:
     Raises:
         UserError: no such file, or one without hypotheses, or with holes.
     """
-    texts, invalid = {}, {}
+    texts: dict[int, str] = {}
+    invalid: dict[int, bool] = {}
     try:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
             for line in lines:
                 kind, _, rest = line.partition("-")
                 number, _, rest = rest.rstrip("\n").partition("\t")
-                if kind not in "HD" or not number.isdecimal():
+                if kind not in {"H", "D"} or not number.isdecimal():
                     continue  # what else it logs
                 hypothesis = rest.partition("\t")[2]  # after its log-probability
                 if kind == "H":
@@ -66,7 +67,7 @@ def read_hypotheses(path: str | Path) -> Hypotheses:
         raise UserError(f"{path}: holds no D- line: give what fairseq-generate wrote")
     if sorted(texts) != list(range(len(texts))) or texts.keys() != invalid.keys():
         raise UserError(f"{path}: sentences are missing: let fairseq-generate end, and give all that it wrote")
-    return Hypotheses(*([found[number] for number in range(len(texts))] for found in (texts, invalid)))
+    return Hypotheses([texts[number] for number in sorted(texts)], [invalid[number] for number in sorted(texts)])
 
 
 def _is_text(pieces: str) -> bool:

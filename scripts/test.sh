@@ -7,7 +7,7 @@ case "${1:-}" in
     cat <<'HELP'
 usage: bash scripts/test.sh [PYTEST_ARGUMENT ...]
 
-Runs scripts/setup.sh, the linter, and all tests: properties, golden files, doctests, the real fairseq commands in
+Runs scripts/setup.sh, ruff, mypy, shellcheck, and all tests: properties, golden files, doctests, the real fairseq commands in
 subprocesses, the quick start at a size of seconds, and the commands of README.md. Arguments go to pytest, such as
 `tests/text/test_recovery.py` or `-k bpe`.
 HELP
@@ -25,6 +25,8 @@ fi
 cd "$root"
 ruff check .
 ruff format --check .
+mypy
+git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity warning
 # A process a core, each with one thread: most of the time goes into starting fairseq's commands.
 export OMP_NUM_THREADS=1
 python -m pytest --numprocesses auto --dist worksteal "$@"

@@ -17,7 +17,8 @@ SAID = ["the cat sat on the mat", "a dog barked at the sun", "nobody knew it", "
 
 def generated(path, texts, invalid=()):
     """What fairseq-generate writes, longest first."""
-    lines = ["2026-01-01 | INFO | something", *(f"S-{n}\tsource" for n in range(len(texts)))]
+    lines = ["2026-01-01 | INFO | something", "-0\t-0.1\tneither H nor D"]
+    lines += [f"S-{n}\tsource" for n in range(len(texts))]
     for number, text in sorted(enumerate(texts), key=lambda pair: -len(pair[1])):
         data = text.encode() + (b"\xe3\x81" if number in invalid else b"")
         lines += [f"H-{number}\t-0.5\t{' '.join(bytes_to_symbols(data))}", f"D-{number}\t-0.5\t{text}"]

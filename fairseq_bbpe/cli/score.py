@@ -35,4 +35,7 @@ def run(args: argparse.Namespace) -> None:
     )
     print(*Score._fields, sep="\t")
     for found in score(hypotheses, references, groups):
-        print(*(found if args.byte_level else found._replace(invalid="-")), sep="\t")
+        row = found._asdict()
+        if not args.byte_level:
+            row["invalid"] = "-"
+        print(*row.values(), sep="\t")

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.experiments.system import read_yaml
@@ -15,6 +16,7 @@ from fairseq_bbpe.text.lines import read_lines
 
 LONGEST = 4000  # bytes of a sentence that a model is to translate
 BYTE_SPLITS = ("train", "valid", "test")
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -183,7 +185,7 @@ def _check_lengths(path: Path) -> None:
             raise UserError(f"{path}, line {number}: longer than {LONGEST} bytes: split it, in both languages")
 
 
-def evenly(lines: Iterator[bytes], count: int, wanted: int) -> Iterator[bytes]:
+def evenly(lines: Iterator[Item], count: int, wanted: int) -> Iterator[Item]:
     """`wanted` of `count` lines at equal distances: parallel files keep parallel lines, and languages their shares.
 
     >>> list(evenly(iter(range(10)), 10, 4))

@@ -110,11 +110,18 @@ class DataBin:
 
     def _prepare(self, processes: Processes, env: dict[str, str]) -> None:
         text = self._training_text()
-        vocabulary = ["--vocab", self.vocabulary, "--at-most"]
+        vocabulary: list[str | Path] = ["--vocab", self.vocabulary, "--at-most"]
         if self.learned_on is not None:
             self.learned_on.make(processes, int(env["OMP_NUM_THREADS"]))
             vocabulary = ["--model", self.learned_on.folder / BPE[self.learned_on.kind][2]]
-        command = ["prepare", *vocabulary, "--source-lang", self.corpus.source, "--target-lang", self.corpus.target]
+        command: list[str | Path] = [
+            "prepare",
+            *vocabulary,
+            "--source-lang",
+            self.corpus.source,
+            "--target-lang",
+            self.corpus.target,
+        ]
         command += ["--trainpref", text.folder / "train", "--validpref", text.folder / "valid"]
         command += ["--testpref", self._tests(), "--destdir", self.folder]
         self._run(processes, env, *command)

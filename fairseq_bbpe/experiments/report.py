@@ -27,8 +27,8 @@ class Report:
         for name, (header, rows) in self.tables.items():
             part = folder / f".{item}.part"
             with open(part, "w", encoding="utf-8", newline="") as file:
-                options = {"delimiter": "\t", "lineterminator": "\n", "quoting": csv.QUOTE_NONE, "quotechar": None}
-                csv.writer(file, **options).writerows([header, *rows])
+                writer = csv.writer(file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
+                writer.writerows([header, *rows])
             part.replace(folder / f"{item}{'.' * bool(name)}{name}.tsv")
         text = f"## {self.title}\n"
         for heading, header, rows in self.sections:

@@ -168,7 +168,8 @@ def _parameters(log: Path) -> tuple[int, int]:
     words = re.compile(r"num\. shared model params: ([\d,]+) \(num\. trained: ([\d,]+)\)")
     with open(log, encoding="utf-8") as lines:
         found = [match.groups() for match in map(words.search, lines) if match]
-    return tuple(int(number.replace(",", "")) for number in found[-1])
+    total, trained = (int(number.replace(",", "")) for number in found[-1])
+    return total, trained
 
 
 def commit() -> str:

@@ -54,6 +54,7 @@ class Workspace:
     corpora: dict[str, Corpus]
     data: Path | None
     texts: dict[str, Text] = field(default_factory=dict)
+    _lock: Any = None
 
     @classmethod
     def open(

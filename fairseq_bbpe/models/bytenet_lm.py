@@ -7,6 +7,7 @@ import itertools
 import operator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -107,7 +108,9 @@ class ByteNetLMDecoder(CachedDecoder):
             for block in self.network.blocks
         ]
         # In a tuple they are no modules of their own, so a checkpoint is the same with and without them.
-        self.compiled = tuple(torch.compile(block, dynamic=True) for block in self.network.blocks if cfg.compile_blocks)
+        self.compiled: Any = tuple(
+            torch.compile(block, dynamic=True) for block in self.network.blocks if cfg.compile_blocks
+        )
         self.norm = normalisation(cfg.norm, width)
         self.output = nn.Linear(width, len(dictionary) - self.specials)
 

@@ -6,6 +6,7 @@ paper's models without a plus sign, `gru` (the default) those with one.
 
 import logging
 from argparse import ArgumentParser, Namespace
+from typing import Any
 
 from fairseq.models import register_model, register_model_architecture
 from fairseq.models.transformer import TransformerModel
@@ -111,7 +112,7 @@ def _namespace(cfg: DictConfig, model) -> Namespace:
     defaults = Namespace()
     transformer_bbpe_ctx(defaults)
     known = {action.dest for action in parser._actions} | set(vars(defaults)) | {"_name", "arch"}
-    values = OmegaConf.to_container(cfg, resolve=True)
+    values: Any = OmegaConf.to_container(cfg, resolve=True)
     # `fairseq-train` hands over all its options at once; a hydra file's section holds the model's alone.
     unknown = sorted(set(values) - known)
     if unknown:

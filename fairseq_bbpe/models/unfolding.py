@@ -29,6 +29,7 @@ class SourceNetwork(FairseqEncoder):
         self.unfold = (cfg.unfold_a, cfg.unfold_b) if cfg.unfold == "pad" else None
         self.buckets = buckets
         self.embedding = NgramEmbedding(len(dictionary), 2 * cfg.channels, self.padding_idx, cfg.source_ngrams)
+        self.network: RecurrentStack | ResidualStack
         if cfg.source_network == "birnn":
             self.network = RecurrentStack(cfg.channels, cfg.rnn_layers, bidirectional=True)
         else:
@@ -111,6 +112,7 @@ class TargetNetwork(CachedDecoder):
         self.dropout = cfg.dropout
         self.embedding = NgramEmbedding(len(dictionary), width, self.padding_idx, cfg.target_ngrams)
         self.join = nn.Linear(2 * width, width) if cfg.join == "concatenate" else None
+        self.network: RecurrentStack | ResidualStack
         if cfg.target_network == "rnn":
             self.network = RecurrentStack(cfg.channels, cfg.rnn_layers)
         else:

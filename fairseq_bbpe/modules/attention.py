@@ -4,6 +4,7 @@ Parameters have the names that fairseq's module gives them, so checkpoints fit b
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -64,8 +65,8 @@ class MultiheadAttention(nn.Module):
             - key_padding_mask: ``(B, S)``, True at padding; attn_mask: ``(T, S)``, added to the scores
             - output: ``(T, R, C)``, and the weights ``(R, T, S)``, ``(H, R, T, S)`` by head, or None
         """
+        cache: Any = None if incremental_state is None else incremental_state.get(self)
         step = incremental_state is not None
-        cache = incremental_state.get(self) if step else None
         if static_kv:
             queries = self._split(self.q_proj(query))
             if cache is None:
@@ -89,7 +90,7 @@ class MultiheadAttention(nn.Module):
                 queries, keys, values = self._project(query, self.q_proj, self.k_proj, self.v_proj)
             mask = None if step else attn_mask
             out, weights = self._attend(queries, keys, values, key_padding_mask, mask, need_weights)
-        if step:
+        if incremental_state is not None:
             incremental_state[self] = cache
         # R x H x T x D -> T x R x C
         out = self.out_proj(out.permute(2, 0, 1, 3).flatten(2))
@@ -110,11 +111,11 @@ class MultiheadAttention(nn.Module):
         # T x R x C -> R x H x T x D
         return x.unflatten(-1, (self.num_heads, self.head_dim)).permute(1, 2, 0, 3)
 
-    def _packed(self, *projections: nn.Module) -> tuple[Tensor, Tensor]:
+    def _packed(self, *projections: Linear) -> tuple[Tensor, Tensor]:
         projections = projections or (self.q_proj, self.k_proj, self.v_proj)
         return torch.cat([p.weight for p in projections]), torch.cat([p.bias for p in projections])
 
-    def _project(self, x: Tensor, *projections: nn.Module) -> list[Tensor]:
+    def _project(self, x: Tensor, *projections: Linear) -> list[Tensor]:
         if x.device.type == "cpu":
             # One product would save nothing at a CPU's sizes, and its thirds would have to be copied apart.
             return [self._split(projection(x)) for projection in projections]

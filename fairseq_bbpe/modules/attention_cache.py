@@ -29,7 +29,8 @@ class SelfCache:
         self.buffer[self.length, :, 0], self.buffer[self.length, :, 1] = keys, values
         self.length += 1
         # T x R x 2 x H x D -> 2 x R x H x T x D
-        return self.buffer[: self.length].permute(2, 1, 3, 0, 4).unbind(0)
+        kept, values = self.buffer[: self.length].permute(2, 1, 3, 0, 4).unbind(0)
+        return kept, values
 
     def reorder(self, order: Tensor) -> None:
         """Let row i be what was row ``order[i]``."""

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fairseq_bbpe.modules.folded_norms import FoldedNorms
+
+
+class Convolution(Protocol):
+    """What the cache must know of a convolution."""
+
+    kernel: int
+    dilation: int
 
 
 class ConvCache:
@@ -24,7 +32,7 @@ class ConvCache:
         ValueError: kernels that differ.
     """
 
-    def __init__(self, convolutions: Sequence[nn.Module]) -> None:
+    def __init__(self, convolutions: Sequence[Convolution]) -> None:
         kernels = {conv.kernel for conv in convolutions}
         if len(kernels) > 1:
             raise ValueError(f"one cache serves convolutions of one kernel, got {sorted(kernels)}")
@@ -38,7 +46,7 @@ class ConvCache:
         self._number = {conv: number for number, conv in enumerate(convolutions)}
         self._read: Tensor | None = None  # (B, convolutions, kernel, C): what this step's convolutions multiply
 
-    def taps(self, conv: nn.Module, x: Tensor) -> Tensor:
+    def taps(self, conv: Convolution, x: Tensor) -> Tensor:
         """Put the earlier columns that `conv` reads before each new one: (B, T, C) -> (B, T, kernel * C)."""
         if self.columns is None:
             self._allocate(x)
@@ -60,7 +68,8 @@ class ConvCache:
             numbers.to(x.device) for numbers in (self._dilations, self._reaches, self._begins)
         )
 
-    def _chunk(self, conv: nn.Module, x: Tensor) -> Tensor:
+    def _chunk(self, conv: Convolution, x: Tensor) -> Tensor:
+        assert self.columns is not None
         reach = conv.dilation * (self.kernel - 1)
         begin = int(self._begins[self._number[conv]])
         ring = self.columns[:, begin : begin + reach]
@@ -71,7 +80,7 @@ class ConvCache:
 
     def advance(self, columns: int) -> None:
         """Close a step of `columns` new columns; call it once, after every convolution has run."""
-        if self._read is not None:
+        if self._read is not None and self.columns is not None:
             slots = self._begins + self.step % self._reaches
             self.columns.index_copy_(1, slots, self._read[:, :, -1])
             self._read = None

@@ -20,7 +20,8 @@ class StateCache:
     def reorder(self, order: Tensor) -> None:
         """Let row `b` continue the hypothesis of row `order[b]`."""
         if self.state is not None:
-            self.state = tuple(part.index_select(1, order) for part in self.state)
+            hidden, cell = self.state
+            self.state = hidden.index_select(1, order), cell.index_select(1, order)
 
 
 class RecurrentStack(nn.Module):

@@ -31,6 +31,10 @@ class SubBatchNorm(nn.Module):
         ValueError: in training, when the batch has no auxiliary or no main part.
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+    columns_seen: Tensor
+
     def __init__(self, channels: int, buckets: int = 1, eps: float = 1e-5) -> None:
         super().__init__()
         self.eps = eps
@@ -44,6 +48,7 @@ class SubBatchNorm(nn.Module):
     def forward(self, x: Tensor, batch: BatchParts) -> Tensor:
         if self.estimating:
             mean, var, columns = moments(x, batch.non_pad_mask)
+            assert isinstance(batch.statistics, int), "a batch of one interval for its statistics"
             self._collect(mean, var, columns, batch.statistics)
             scale, shift = self._scale_and_shift(mean, var)
         elif self.training:
@@ -85,10 +90,10 @@ class SubBatchNorm(nn.Module):
     def _apply(self, fn, recurse: bool = True):
         # `model.half()` must not round the statistics; as integers they move with the model, but are never cast.
         for name in STATISTICS:
-            self._buffers[name] = self._buffers[name].view(torch.int32)
+            self._buffers[name] = getattr(self, name).view(torch.int32)
         super()._apply(fn, recurse)
         for name in STATISTICS:
-            self._buffers[name] = self._buffers[name].view(torch.float32)
+            self._buffers[name] = getattr(self, name).view(torch.float32)
         return self
 
     def _load_from_state_dict(self, state_dict, prefix, *arguments) -> None:
@@ -157,7 +162,7 @@ class LayerNorm(nn.LayerNorm):
     Shape: (B, T, C) -> (B, T, C)
     """
 
-    def forward(self, x: Tensor, batch: BatchParts) -> Tensor:
+    def forward(self, x: Tensor, batch: BatchParts) -> Tensor:  # type: ignore[override]  # called as Sub-BN is
         return super().forward(x)
 
 

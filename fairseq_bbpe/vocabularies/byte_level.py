@@ -53,7 +53,7 @@ class Vocabulary(SubwordVocabulary):
 
     @classmethod
     def learn(
-        cls, lines: Iterable[bytes], size: int, *, sample: int = 0, workers: int = 1, verbose: bool = False
+        cls, lines: Iterable[bytes], size: int | None, *, sample: int = 0, workers: int = 1, verbose: bool = False
     ) -> Vocabulary:
         """Learn `size` - 256 merges from `lines`, or from `sample` of them drawn evenly (0: all); deterministic.
 
@@ -63,7 +63,7 @@ class Vocabulary(SubwordVocabulary):
         >>> vocabulary.encode("banana"), vocabulary.pieces[:2]
         ('b an ana', ['an', 'ana'])
         """
-        if size < len(SYMBOLS):
+        if size is None or size < len(SYMBOLS):
             raise UserError(f"vocabulary size {size}: a byte-level vocabulary holds all 256 bytes, so give 256 or more")
         if size == len(SYMBOLS):
             lines = ()  # no merges: nothing to learn
@@ -96,11 +96,9 @@ class Vocabulary(SubwordVocabulary):
         if self._merges is None:
             return self.encode_lines_by_sentencepiece(lines, workers)
         encoded = self._merges.encode_lines(lines, workers)
-        left = [number for number, pieces in enumerate(encoded) if pieces is None]
-        others = self.encode_lines_by_sentencepiece([lines[number] for number in left], workers)
-        for number, pieces in zip(left, others, strict=True):
-            encoded[number] = pieces
-        return encoded
+        left = [line for line, pieces in zip(lines, encoded, strict=True) if pieces is None]
+        others = iter(self.encode_lines_by_sentencepiece(left, workers))
+        return [next(others) if pieces is None else pieces for pieces in encoded]
 
     @cached_property
     def _merges(self) -> RankedMerges | None:

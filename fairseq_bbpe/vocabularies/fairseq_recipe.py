@@ -47,6 +47,7 @@ class FairseqVocabulary(SubwordVocabulary):
 
         Raises `training.TooManyPieces` where the text does not support `size` pieces.
         """
+        assert size is not None  # its specification has one
         if sample:
             lines = sampled(lines, sample)
         return cls(

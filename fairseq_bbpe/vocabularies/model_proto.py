@@ -5,6 +5,7 @@ ModelProto.trainer_spec = 2 (TrainerSpec.model_type = 3, BPE = 2).
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 _PIECES, _TRAINER_SPEC = 1, 2
 _PIECE_TYPE, _NORMAL = 3, 1
@@ -38,9 +39,10 @@ def _integer(message: bytes, wanted: int) -> int | None:
     return found[-1] if found else None
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes, bytes]]:
-    """Yield every field: its number, its value, and the bytes that it takes."""
+def _fields(message: bytes) -> Iterator[tuple[int, Any, bytes]]:
+    """Yield every field: its number, its value (int or bytes, as the field is), and the bytes that it takes."""
     start = 0
+    value: int | bytes
     while start < len(message):
         key, end = _varint(message, start)
         wire = key & 7

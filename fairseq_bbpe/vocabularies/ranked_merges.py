@@ -17,7 +17,7 @@ from fairseq_bbpe.vocabularies.model_proto import are_normal, is_bpe
 try:
     import tiktoken
 except ImportError:  # the extra `fast`
-    tiktoken = None
+    tiktoken = None  # type: ignore[assignment]
 
 # A word with the space before it, as no piece has a space but at its start; a newline; or a space before another.
 WORDS = r" ?[^ \n]+|\n| "
@@ -48,7 +48,7 @@ class RankedMerges:
         numbers.sort(key=processor.get_score, reverse=True)
         return cls([processor.id_to_piece(number) for number in numbers])
 
-    def encode_lines(self, lines: Sequence[bytes], workers: int = 1) -> list[str | None]:
+    def encode_lines(self, lines: Sequence[bytes], workers: int = 1) -> Sequence[str | None]:
         """Segment many lines, each into pieces joined by spaces; None for one that is not UTF-8 or holds a newline."""
         if not lines:
             return []

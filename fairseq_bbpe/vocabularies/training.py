@@ -115,7 +115,8 @@ class EvenSample:
     """Keeps every second, fourth, eighth ... of the lines that pass, so that `lines` stay below `size` symbols."""
 
     def __init__(self, size: int):
-        self.size, self.lines = size, []
+        self.size = size
+        self.lines: list[str] = []
         self._step, self._passed, self._kept = 1, 0, 0
 
     def add(self, line: str) -> str:
