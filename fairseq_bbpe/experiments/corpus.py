@@ -15,8 +15,8 @@ from fairseq_bbpe.experiments.system import read_yaml
 from fairseq_bbpe.text.lines import read_lines
 
 LONGEST = 4000  # bytes of a sentence that a model is to translate
+Line = TypeVar("Line")
 BYTE_SPLITS = ("train", "valid", "test")
-Item = TypeVar("Item")
 
 
 @dataclass
@@ -50,8 +50,8 @@ class Corpus:
         beam: hypotheses in search.
     """
 
-    source: str | None = None
-    target: str | None = None
+    source: str = ""
+    target: str = ""
     languages: bool = False
     embedded: str | None = None
     beam: int = 5
@@ -60,7 +60,7 @@ class Corpus:
     @property
     def of_bytes(self) -> bool:
         """Whether it is one file, of any bytes."""
-        return self.source is None
+        return not self.source
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ def read_corpora(path: Path) -> dict[str, Corpus]:
     """Read and check a file of corpora."""
     found = read_yaml(path, Corpora).corpora
     for name, corpus in found.items():
-        if (corpus.source is None) != (corpus.target is None):
+        if bool(corpus.source) != bool(corpus.target):
             raise UserError(f"{path}: corpora.{name}: has one of source and target: give both, or neither for bytes")
         for each in corpus.download:
             if bool(each.ids) == bool(each.talks) or (each.ids and len(each.ids) != len(each.splits)):
@@ -185,7 +185,7 @@ def _check_lengths(path: Path) -> None:
             raise UserError(f"{path}, line {number}: longer than {LONGEST} bytes: split it, in both languages")
 
 
-def evenly(lines: Iterator[Item], count: int, wanted: int) -> Iterator[Item]:
+def evenly(lines: Iterator[Line], count: int, wanted: int) -> Iterator[Line]:
     """`wanted` of `count` lines at equal distances: parallel files keep parallel lines, and languages their shares.
 
     >>> list(evenly(iter(range(10)), 10, 4))

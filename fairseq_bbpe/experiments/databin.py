@@ -11,7 +11,7 @@ from pathlib import Path
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.experiments.corpus import Corpus, Text, becoming, count_lines, sample_text
 from fairseq_bbpe.experiments.process import Processes, environment
-from fairseq_bbpe.experiments.system import VOCABULARY
+from fairseq_bbpe.experiments.system import parse_vocabulary
 from fairseq_bbpe.experiments.workspace import Workspace
 from fairseq_bbpe.text.lines import read_lines
 
@@ -47,7 +47,7 @@ class DataBin:
     @property
     def kind(self) -> str:
         """The kind of vocabulary, one of `BPE`."""
-        return VOCABULARY.fullmatch(self.vocabulary)["spec"].partition(":")[0]
+        return parse_vocabulary(self.vocabulary)[2]
 
     @property
     def folder(self) -> Path:
@@ -61,8 +61,8 @@ class DataBin:
     @property
     def learned_on(self) -> DataBin | None:
         """The one from which the vocabulary is taken, where that is another corpus's."""
-        found = VOCABULARY.fullmatch(self.vocabulary or "byte")
-        return DataBin(self.workspace, found["of"], found["spec"]) if found["of"] else None
+        of, spec, _ = parse_vocabulary(self.vocabulary)
+        return DataBin(self.workspace, of, spec) if of else None
 
     @property
     def pieces(self) -> int:
@@ -109,19 +109,14 @@ class DataBin:
         processes.run(["-m", "fairseq_bbpe.cli", *command], log=log, env=env, what=what)
 
     def _prepare(self, processes: Processes, env: dict[str, str]) -> None:
-        text = self._training_text()
-        vocabulary: list[str | Path] = ["--vocab", self.vocabulary, "--at-most"]
-        if self.learned_on is not None:
-            self.learned_on.make(processes, int(env["OMP_NUM_THREADS"]))
-            vocabulary = ["--model", self.learned_on.folder / BPE[self.learned_on.kind][2]]
-        command: list[str | Path] = [
-            "prepare",
-            *vocabulary,
-            "--source-lang",
-            self.corpus.source,
-            "--target-lang",
-            self.corpus.target,
-        ]
+        text, learned_on = self._training_text(), self.learned_on
+        command: list[str | Path] = ["prepare"]
+        if learned_on is None:
+            command += ["--vocab", parse_vocabulary(self.vocabulary)[1], "--at-most"]
+        else:
+            learned_on.make(processes, int(env["OMP_NUM_THREADS"]))
+            command += ["--model", learned_on.folder / BPE[learned_on.kind][2]]
+        command += ["--source-lang", self.corpus.source, "--target-lang", self.corpus.target]
         command += ["--trainpref", text.folder / "train", "--validpref", text.folder / "valid"]
         command += ["--testpref", self._tests(), "--destdir", self.folder]
         self._run(processes, env, *command)

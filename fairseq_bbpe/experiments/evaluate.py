@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.experiments.job import Job
 from fairseq_bbpe.experiments.process import Processes, environment
 from fairseq_bbpe.experiments.train import file_sha256, say
@@ -41,7 +42,7 @@ def _translate(job: Job, split: str, arguments: list[str], processes: Processes)
     say(job, f"translating {split}")
     output = job.folder / f"{split}.out"
     said = _run(job, output, arguments, processes)
-    speed = re.search(r"\(([\d.]+) sentences/s, ([\d.]+) tokens/s\)", said)
+    speed = _find(r"\(([\d.]+) sentences/s, ([\d.]+) tokens/s\)", said, output)
     references, groups = job.workspace.text(job.system.corpus).references(split)
     scores = [found._asdict() for found in score(read_hypotheses(output), references, groups)]
     if len(scores) == 2:  # one set is all there are: by its name
@@ -53,6 +54,13 @@ def _translate(job: Job, split: str, arguments: list[str], processes: Processes)
 
 def _bits(job: Job, split: str, arguments: list[str], processes: Processes) -> dict[str, Any]:
     say(job, f"scoring {split}")
-    said = _run(job, job.folder / f"{split}.out", arguments, processes)
-    found = re.search(r"Loss \(base 2\): ([\d.]+),", said)
-    return {"bits": float(found[1])}
+    output = job.folder / f"{split}.out"
+    return {"bits": float(_find(r"Loss \(base 2\): ([\d.]+),", _run(job, output, arguments, processes), output)[1])}
+
+
+def _find(pattern: str, said: str, output: Path) -> re.Match[str]:
+    """What fairseq says in words alone."""
+    found = re.search(pattern, said)
+    if found is None:
+        raise UserError(f"{output}: fairseq's last line is missing: remove it, and run this again")
+    return found

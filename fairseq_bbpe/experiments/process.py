@@ -69,6 +69,7 @@ class Processes:
                 )
                 self._running.add(process)
             try:
+                assert process.stdout is not None
                 for line in process.stdout:
                     file.write(line)
                     file.flush()

@@ -9,7 +9,7 @@ from typing import Any
 
 from fairseq_bbpe.experiments.corpus import Text
 from fairseq_bbpe.experiments.job import Job
-from fairseq_bbpe.experiments.system import VOCABULARY
+from fairseq_bbpe.experiments.system import parse_vocabulary
 from fairseq_bbpe.experiments.workspace import read_state
 
 COLUMNS = (
@@ -36,10 +36,9 @@ def rows_of(job: Job, split: str, command: list[str], corpus: dict[str, Any]) ->
         corpus: what `of_text` says.
     """
     scored = read_state(job.folder / f"{split}.json")
-    trained_by = job.start() if job.system.frozen else job
-    state = trained_by.state
-    if job.system.frozen:
-        state = {key: state[key] for key in ("parameters", "hardware", "commit")}
+    state, start = job.state, job.start()
+    if job.system.frozen and start is not None:
+        state = {key: start.state[key] for key in ("parameters", "hardware", "commit")}
     progress = state.get("progress", dict.fromkeys(("updates", "minutes", "sentences", "tokens"), 0))
     seconds = progress["minutes"] * 60 or float("nan")
     paper = _paper(job)
@@ -99,7 +98,7 @@ def _paper(job: Job) -> dict[str, float]:
 
 def label(job: Job) -> str:
     """The system's label, with the vocabulary's real size where the text supports fewer pieces than were asked for."""
-    asked = VOCABULARY.fullmatch(job.system.vocabulary)["spec"].partition(":")[2]
+    asked = parse_vocabulary(job.system.vocabulary)[1].partition(":")[2]
     real = job.data.pieces
     return f"{job.system.label} ({real:,} pieces)" if asked and real < int(asked) else job.system.label
 

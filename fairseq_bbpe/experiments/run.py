@@ -80,9 +80,9 @@ def run_jobs(jobs: list[Job], wanted: set[tuple[str, int]], split: str, devices:
             while futures:
                 done, futures = wait(futures, return_when=FIRST_COMPLETED, timeout=0.5)
                 # What failed comes before what it interrupted.
-                failed = sorted((each.exception() for each in done if each.exception()), key=_is_interrupted)
+                failed = [error for each in done if (error := each.exception()) is not None]
                 if failed:
-                    raise failed[0]
+                    raise min(failed, key=lambda error: isinstance(error, Interrupted))
         except BaseException:
             processes.stop()
             for event in trained.values():
@@ -90,17 +90,12 @@ def run_jobs(jobs: list[Job], wanted: set[tuple[str, int]], split: str, devices:
             raise
 
 
-def _is_interrupted(error: BaseException) -> bool:
-    return isinstance(error, Interrupted)
-
-
 def _one(job: Job, start: Path | None, scored: bool, split: str, processes: Processes) -> None:
     job.data.make(processes, job.hardware.threads)
     if job.model.ngrams:
         job.data.count_ngrams(processes, job.hardware.threads)
-    checkpoint = start
     if not job.system.frozen:
         train(job, start, processes)
-        checkpoint = best_checkpoint(job)
     if scored:
-        evaluate(job, split, checkpoint, processes)
+        frozen = start if job.system.frozen else None
+        evaluate(job, split, frozen or best_checkpoint(job), processes)

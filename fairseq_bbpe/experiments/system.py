@@ -185,7 +185,7 @@ def read_experiments(path: Path) -> Experiments:
         for each in (*table.systems, *(table.small or ())):
             _choose(f"{where}.systems", each, found.systems)
         for each in table.vocabularies:
-            _check_vocabulary(f"{where}.vocabularies", each)
+            parse_vocabulary(each, f"{where}.vocabularies")
     for name, system in found.systems.items():
         _check_system(f"{path}: systems.{name}", name, system, found)
     return found
@@ -196,7 +196,7 @@ def _check_system(where: str, name: str, system: System, found: Experiments) -> 
         raise UserError(f"{where}: a system's name is also a folder's: give letters, digits and . + - /")
     _choose(f"{where}.model", system.model, found.models)
     if system.vocabulary is not None:
-        _check_vocabulary(f"{where}.vocabulary", system.vocabulary)
+        parse_vocabulary(system.vocabulary, f"{where}.vocabulary")
     model = found.models[system.model]
     if model.context != (system.context is not None):
         raise UserError(f"{where}.context: {system.context}: the model {system.model} has context: {model.context}")
@@ -219,9 +219,16 @@ def _check_system(where: str, name: str, system: System, found: Experiments) -> 
         chain.append(start)
 
 
-def _check_vocabulary(where: str, text: str) -> None:
-    if not VOCABULARY.fullmatch(text):
+def parse_vocabulary(text: str | None, where: str = "vocabulary") -> tuple[str | None, str, str]:
+    """The corpus that it is learned on, if that is another; what is learned; and its kind.
+
+    >>> parse_vocabulary("x-en/bbpe:4096"), parse_vocabulary("byte")
+    (('x-en', 'bbpe:4096', 'bbpe'), (None, 'byte', 'byte'))
+    """
+    found = VOCABULARY.fullmatch(text or "none")
+    if found is None:
         raise UserError(f"{where}: {text}: give byte, char, bbpe:N, bpe:N, fairseq:N, or CORPUS/ before one of them")
+    return found["of"], found["spec"], found["spec"].partition(":")[0]
 
 
 def _choose(where: str, value: str, choices) -> None:

@@ -39,6 +39,9 @@ def check_resumable(job: Job) -> None:
     state = job.state
     if state.get("command", told(job)) != told(job):
         raise UserError(f"{job.folder}: was trained with other options: remove it, or give another --output")
+    start = job.start()
+    if start is not None and start.spent and file_sha256(best_checkpoint(start)) != state.get("origin"):
+        return  # begins again, from another state of what it starts from
     if job.budget.exceeded_by(job.spent):
         raise UserError(
             f"{job.folder}: was trained for {job.spent}, not {job.budget}: give as many, or another --output"
@@ -168,8 +171,8 @@ def _parameters(log: Path) -> tuple[int, int]:
     words = re.compile(r"num\. shared model params: ([\d,]+) \(num\. trained: ([\d,]+)\)")
     with open(log, encoding="utf-8") as lines:
         found = [match.groups() for match in map(words.search, lines) if match]
-    total, trained = (int(number.replace(",", "")) for number in found[-1])
-    return total, trained
+    every, trained = (int(number.replace(",", "")) for number in found[-1])
+    return every, trained
 
 
 def commit() -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.experiments.job import Job
 from fairseq_bbpe.experiments.language_model import report_bits
+from fairseq_bbpe.experiments.plots import draw_contexts, draw_scores, whole_sets
 from fairseq_bbpe.experiments.report import Report
 from fairseq_bbpe.experiments.results import ends, of_text, rows_of
 from fairseq_bbpe.experiments.system import Table
@@ -46,44 +46,11 @@ def draw(report: Report, jobs: list[Job], table: Table, folder: Path, name: str)
     folder.mkdir(parents=True, exist_ok=True)
     if table.kind == "saliency":
         _draw_saliency(jobs[0], folder / name, report)
-    header, rows = report.tables[""]
-    if table.kind == "context":
-        _draw_contexts(header, rows, folder / name)
-    if table.kind == "translation":
-        for metric in ("bleu", "chrf"):
-            _draw_scores([dict(zip(header, row, strict=True)) for row in rows], metric, table, folder / name)
-
-
-def _draw_scores(rows: list[dict[str, Any]], metric: str, table: Table, prefix: Path) -> None:
-    from fairseq_bbpe.analysis.figures import figure
-
-    whole = [row for row in rows if row["set"] in ("all", "valid")]
-    whole = whole or [row for row in rows if row["set"] == rows[0]["set"]]
-    title = f"{rows[0]['corpus']}, {whole[0]['set']}, scale {rows[0]['scale']}"
-    name = {"bleu": "BLEU", "chrf": "chrF"}[metric]
-    labels = list(dict.fromkeys(row["label"] for row in whole))
-    with figure(f"{prefix}_{metric}.png", 7, 1.5 + 0.28 * len(labels)) as plot:
-        axes = plot.subplots()
-        for number, label in enumerate(labels):
-            scores = [row[metric] for row in whole if row["label"] == label]
-            axes.barh(number, sum(scores) / len(scores), color="#4477aa", height=0.6)
-            axes.plot(scores, [number] * len(scores), ".", color="black")
-            axes.annotate(f" {sum(scores) / len(scores):.1f}", (max(scores), number), va="center", fontsize="small")
-        axes.set_yticks(range(len(labels)), labels)
-        axes.invert_yaxis()
-        axes.set_xlabel(f"{name}; a point is a seed")
-        axes.set_title(title, fontsize="medium")
-
-
-def _draw_contexts(header, rows, prefix: Path) -> None:
-    from fairseq_bbpe.analysis.contextualization import draw_contextualization
-    from fairseq_bbpe.analysis.figures import figure
-
-    first = rows[0][header.index("seed")]
-    shown = [[str(value) for value in row] for row in rows if row[header.index("seed")] == first]
-    for metric in ("bleu", "chrf"):
-        with figure(f"{prefix}_{metric}.png", 2 + 0.3 * len(shown), 4) as plot:
-            draw_contextualization(header, shown, plot.subplots(), metric)
+    header, cells = report.tables[""]
+    rows = [dict(zip(header, row, strict=True)) for row in cells]
+    for metric in ("bleu", "chrf") if table.kind in ("context", "translation") else ():
+        drawing = draw_contexts if table.kind == "context" else draw_scores
+        drawing(whole_sets(rows), metric, f"{folder / name}_{metric}.png")
 
 
 def _draw_saliency(job: Job, prefix: Path, report: Report) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.experiments.corpus import Corpus, Text, becoming, in_data, sample_text
@@ -54,7 +54,7 @@ class Workspace:
     corpora: dict[str, Corpus]
     data: Path | None
     texts: dict[str, Text] = field(default_factory=dict)
-    _lock: Any = None
+    lock: IO[str] | None = None
 
     @classmethod
     def open(
@@ -72,8 +72,7 @@ class Workspace:
             raise UserError(f"--output {output}: another run is at work in {root}: let it end") from None
         except OSError as error:
             raise UserError(f"--output {output}: {error.strerror}: give a folder that is yours") from None
-        found = cls(root, scale_name, scale, corpora, data)
-        found._lock = lock
+        found = cls(root, scale_name, scale, corpora, data, lock=lock)
         origin, state = str(data.resolve()) if data else EMBEDDED, root / "data.json"
         was = read_state(state).get("data", origin)
         if was != origin:

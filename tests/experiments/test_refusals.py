@@ -82,10 +82,10 @@ def test_a_mistake_in_the_yaml_is_found_before_any_work(change, words, folder, t
         (["bytenet/table3", "--scale", "big"], "--scale big: "),
         (
             ["table8", "--scale", "big", "--gpus", "0"],
-            "--scale big: models.flores, of x-en/fairseq4k+flores, has no arch",
+            "--scale big: models.flores, of si-en/bpe5k, has no arch",
         ),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_mistake_is_one_line(arguments, words, tmp_path):
     if "--output" not in arguments:
