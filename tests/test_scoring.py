@@ -1,6 +1,7 @@
 """`fairseq-bbpe score`: BLEU and chrF by group, as sacreBLEU itself finds them, and how often recovery was needed."""
 
 import json
+import math
 import re
 import shutil
 
@@ -89,3 +90,12 @@ def test_an_output_with_holes_is_refused(tmp_path, text, words):
         read_hypotheses(tmp_path / "out")
     with pytest.raises(UserError, match="No such file"):
         read_hypotheses(shutil.os.path.join(tmp_path, "missing"))
+
+
+def test_the_brevity_penalty_is_that_of_bleus_formula():
+    """exp(1 - r / c) of Papineni et al. (2002), for c words of hypotheses that are fewer than r of references."""
+    short = Hypotheses(["one two three", "four"], [False, False])
+    (found,) = score(short, ["one two three four", "four five"])
+    assert found.brevity_penalty == pytest.approx(math.exp(1 - 6 / 4), abs=1e-4)
+    (found,) = score(Hypotheses(["one two three four"], [False]), ["one two"])
+    assert found.brevity_penalty == 1
