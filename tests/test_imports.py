@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "bpe": TEXT,
     "modules": set(),
     "data": {"modules"},
-    "search": {"modules", "data"},
+    "search": {"modules", "data", "text"},  # text: which bytes a piece spells, to keep the output valid UTF-8
     "transformer": {"modules"},
     "criterions": {"modules"},
     "models": {"modules", "transformer", "bpe"},  # bpe: a vocabulary that does not fit is refused under any task
@@ -27,8 +27,8 @@ MAY_IMPORT = {
     "plugin": {"bpe", "criterions", "models", "tasks", "data", "search"},
     "analysis": TEXT | TENSORS | {"corpus", "scoring", "plugin"},
 }
-# These come last and may import everything but each other's commands: a translator, exports, experiments, commands.
-LAST = {"__init__", "translator", "export", "experiments", "cli"}
+# These come last and may import everything but each other's commands: a translator and its engines, exports, experiments, commands.
+LAST = {"__init__", "translator", "engines", "export", "experiments", "cli"}
 
 # What of other people's libraries a package must not know, not even inside a function.
 FORBIDDEN = {
