@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "plugin": {"bpe", "criterions", "models", "tasks", "data", "search"},
     "analysis": TEXT | TENSORS | {"corpus", "scoring", "plugin"},
 }
-# These come last and may import everything but each other's commands: a translator and its engines, exports, experiments, commands.
+# These come last and may import everything: a translator and its engines, exports, experiments, commands.
 LAST = {"__init__", "translator", "engines", "export", "experiments", "cli"}
 
 # What of other people's libraries a package must not know, not even inside a function.
