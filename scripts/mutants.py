@@ -30,7 +30,7 @@ TESTS = {
     "text": ["text", "vocabularies"],
     "vocabularies": ["vocabularies"],
     "modules": ["modules", "models/test_bytenet_reference.py"],
-    "search": ["search"],
+    "search": ["search", "models/test_byte_lm_model.py"],
     "transformer": ["transformer"],
     "models": ["models", "transformer/test_trainable.py"],
 }
