@@ -54,6 +54,7 @@ def model_of(task, seed, arch="transformer_bbpe_ctx_tiny", sharpness=8.0):
     ARCH_CONFIG_REGISTRY[arch](args)
     model = ARCH_MODEL_REGISTRY[arch].build_model(args, task).eval()
     torch.nn.init.normal_(model.decoder.embed_tokens.weight, std=sharpness * 16**-0.5)
+    model.make_generation_fast_(need_attn=True)  # as fairseq-generate says it for --print-alignment
     return model
 
 
