@@ -101,6 +101,25 @@ def test_only_scored_bytes_of_main_windows_count(folder, context, scored, rows, 
     assert crop["net_input"]["src_tokens"].equal(batch["net_input"]["src_tokens"])
 
 
+def test_windows_for_statistics_are_always_the_same_and_none_of_an_epochs(folder):
+    windows = TrainingWindows(file_of(folder, bytes(range(250))), 5, 4, PAD, auxiliary_share=0.5, crop=True)
+    windows.batch_by_size(windows.ordered_indices(), max_sentences=3, required_batch_size_multiple=1)
+    first = list(windows.batches_for_statistics(4))
+    windows.set_epoch(7)
+    windows.batch_by_size(windows.ordered_indices(), max_sentences=3, required_batch_size_multiple=1)
+    again = list(windows.batches_for_statistics(4))
+    assert windows.epoch == 7
+    assert len(first) == 4
+    for one, two in zip(first, again, strict=True):
+        assert one["src_tokens"].equal(two["src_tokens"])
+        assert one["src_tokens"].shape == (3, 8)
+        assert (one["num_auxiliary"], one["skip"]) == (0, 4)  # all rows give statistics, of the columns of training
+    assert len({tuple(row.tolist()) for batch in first for row in batch["src_tokens"]}) > 9
+    of_epoch_1 = TrainingWindows(windows.file, 5, 4, PAD)
+    starts = [of_epoch_1.start(index) for index in range(12)]
+    assert starts != [int(row[0]) - SPECIALS for batch in first for row in batch["src_tokens"]]
+
+
 @pytest.mark.parametrize(
     ("build", "words"),
     [
