@@ -117,10 +117,13 @@ class ByteNet(FairseqEncoderDecoderModel):
                 "--left-pad-target: ByteNet unfolds from target step 0, with padding on the right; leave it out"
             )
         buckets = length_buckets(cfg) if cfg.norm == "sub_batch" else None
-        return cls(
+        model = cls(
             SourceNetwork(cfg, parse_dilations(cfg.dilations), task.source_dictionary, buckets),
             TargetNetwork(cfg, parse_dilations(cfg.dilations), task.target_dictionary, buckets),
         )
+        # Their gradients are exchanged by the rows in use, where they are made (`SummedRows`).
+        model._ddp_params_and_buffers_to_ignore = ["encoder.embedding.ngrams", "decoder.embedding.ngrams"]
+        return model
 
     @property
     def buckets(self) -> LengthBuckets | None:

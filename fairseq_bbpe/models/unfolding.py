@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
 from fairseq import utils
 from fairseq.models import FairseqEncoder, FairseqIncrementalDecoder
 from torch import Tensor, nn
 
+from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.modules.batch_parts import BatchParts
 from fairseq_bbpe.modules.conv_cache import ConvCache
 from fairseq_bbpe.modules.folded_norms import FoldedNorms
 from fairseq_bbpe.modules.length_buckets import LengthBuckets
 from fairseq_bbpe.modules.ngram_embedding import NgramEmbedding
+from fairseq_bbpe.modules.ngram_table import NgramTable
 from fairseq_bbpe.modules.recurrent import RecurrentStack, StateCache
 from fairseq_bbpe.modules.residual_blocks import ResidualStack
 from fairseq_bbpe.modules.sub_batch_norm import normalisation
@@ -20,7 +24,41 @@ from fairseq_bbpe.modules.sub_batch_norm import normalisation
 NO_LIMIT = 1_000_000  # fairseq wants a longest sentence; a convolution has none
 
 
-class SourceNetwork(FairseqEncoder):
+def embedding(flag: str, path: str, dictionary, width: int) -> tuple[NgramEmbedding, str]:
+    """The input layer of a network, and what is wrong until a checkpoint brings the table that the file should hold.
+
+    Raises:
+        UserError: a file that is no table of n-grams, or one of another dictionary.
+    """
+    table, missing = None, ""
+    if path and not Path(path).exists():
+        table = NgramTable(len(dictionary), [])
+        missing = f"{flag} {path}: no such file; write it with fairseq-bbpe ngrams"
+    elif path:
+        try:
+            table = NgramTable.load(path, len(dictionary))
+        except ValueError as error:
+            raise UserError(f"{flag} {error}; write one for this data with fairseq-bbpe ngrams") from None
+    return NgramEmbedding(len(dictionary), width, dictionary.pad(), table), missing
+
+
+class NgramNetwork:
+    """A network whose checkpoints hold the n-grams that they were trained with."""
+
+    embedding: NgramEmbedding
+    missing: str
+
+    def upgrade_state_dict_named(self, state_dict, name):
+        """As fairseq's; the embedding is that of the checkpoint's table, whatever file the model was built with."""
+        fitting = self.embedding.fitting(state_dict, f"{name}.embedding.")
+        if fitting is not self.embedding:
+            self.embedding = fitting
+        if f"{name}.embedding.ngrams" in state_dict:
+            self.missing = ""
+        return state_dict
+
+
+class SourceNetwork(NgramNetwork, FairseqEncoder):
     """One column of 2d channels for every source symbol; not masked (Section 3)."""
 
     def __init__(self, cfg, dilations: list[int], dictionary, buckets: LengthBuckets | None) -> None:
@@ -28,7 +66,7 @@ class SourceNetwork(FairseqEncoder):
         self.padding_idx = dictionary.pad()
         self.unfold = (cfg.unfold_a, cfg.unfold_b) if cfg.unfold == "pad" else None
         self.buckets = buckets
-        self.embedding = NgramEmbedding(len(dictionary), 2 * cfg.channels, self.padding_idx, cfg.source_ngrams)
+        self.embedding, self.missing = embedding("--source-ngrams", cfg.source_ngrams, dictionary, 2 * cfg.channels)
         self.network: RecurrentStack | ResidualStack
         if cfg.source_network == "birnn":
             self.network = RecurrentStack(cfg.channels, cfg.rnn_layers, bidirectional=True)
@@ -50,6 +88,8 @@ class SourceNetwork(FairseqEncoder):
         Returns a dictionary: `columns` (B, S', 2d), zero past each sentence; for each row of the target network the
         row of its columns (`rows`); `num_auxiliary` and `statistics`, as `BatchParts` has them.
         """
+        if self.missing:
+            raise UserError(self.missing)
         # Target step 0 joins source column 0, so a source padded on the left moves to the left.
         src_tokens = utils.convert_padding_direction(src_tokens, self.padding_idx, left_to_right=True)
         source_lengths = src_tokens.ne(self.padding_idx).sum(dim=1)
@@ -102,7 +142,7 @@ class CachedDecoder(FairseqIncrementalDecoder):
         self.cache(incremental_state).reorder(new_order)
 
 
-class TargetNetwork(CachedDecoder):
+class TargetNetwork(NgramNetwork, CachedDecoder):
     """A language model whose step t also reads source column t: the ByteNet Decoder, unfolded (Sections 3.1, 3.2)."""
 
     def __init__(self, cfg, dilations: list[int], dictionary, buckets: LengthBuckets | None) -> None:
@@ -110,7 +150,7 @@ class TargetNetwork(CachedDecoder):
         width = 2 * cfg.channels
         self.padding_idx = dictionary.pad()
         self.dropout = cfg.dropout
-        self.embedding = NgramEmbedding(len(dictionary), width, self.padding_idx, cfg.target_ngrams)
+        self.embedding, self.missing = embedding("--target-ngrams", cfg.target_ngrams, dictionary, width)
         self.join = nn.Linear(2 * width, width) if cfg.join == "concatenate" else None
         self.network: RecurrentStack | ResidualStack
         if cfg.target_network == "rnn":
@@ -130,6 +170,8 @@ class TargetNetwork(CachedDecoder):
 
     def forward(self, prev_output_tokens, encoder_out=None, incremental_state=None, **kwargs):
         """Predict from `prev_output_tokens` (B, T); in generation only the steps that are new since the last call."""
+        if self.missing:
+            raise UserError(self.missing)
         cache = self.cache(incremental_state) if incremental_state is not None else None
         first = cache.step if cache is not None else 0
         new = prev_output_tokens.size(1) - first

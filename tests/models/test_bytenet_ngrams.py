@@ -4,7 +4,8 @@ import pytest
 import torch
 from test_bytenet import PAD, build, dictionary, sentences, shifted
 
-from fairseq_bbpe.modules.ngram_embedding import count_ngrams
+from fairseq_bbpe.data.ngram_counts import count_ngrams
+from fairseq_bbpe.errors import UserError
 
 SYMBOLS = len(dictionary())
 
@@ -39,7 +40,8 @@ def test_each_side_adds_the_embeddings_of_its_own_ngrams(side, tables):
     assert (other < 0).float().mean() > 0.5
     torch.nn.init.normal_(embedding.ngrams, std=0.3)
     moved = (logits_of(model, source, previous) - plain).abs().sum(-1)
-    assert (moved > 0.01).all() if side == "decoder" else (moved > 0.01).float().mean() > 0.8
+    # Before the target's first symbol there is none for an n-gram to begin with.
+    assert (moved[:, 1:] > 0.01).all() if side == "decoder" else (moved > 0.01).float().mean() > 0.8
 
 
 def test_generation_with_ngrams_equals_the_whole(tables):
@@ -58,3 +60,28 @@ def test_generation_with_ngrams_equals_the_whole(tables):
 def test_without_a_table_there_are_no_ngrams():
     model = build()
     assert model.encoder.embedding.ngrams is model.decoder.embedding.ngrams is None
+
+
+def test_a_checkpoint_brings_its_table(tables, tmp_path):
+    paths, source, previous = tables
+    first = build(**paths).eval()
+    for network in (first.encoder, first.decoder):
+        torch.nn.init.normal_(network.embedding.ngrams, std=0.3)
+    second = build(**dict.fromkeys(paths, str(tmp_path / "gone.pt"))).eval()
+    with pytest.raises(UserError, match=r"--source-ngrams .*gone\.pt: no such file; write it with fairseq-bbpe ngrams"):
+        logits_of(second, source, previous)
+    second.load_state_dict(first.state_dict())
+    torch.testing.assert_close(logits_of(second, source, previous), logits_of(first, source, previous))
+
+
+def test_a_table_of_another_dictionary_is_refused(tmp_path):
+    count_ngrams([torch.tensor([4, 5])], 9, (1,)).save(tmp_path / "few.pt")
+    with pytest.raises(UserError, match=f"--target-ngrams .*few.pt: counted over 9 symbols, not over {SYMBOLS}; write"):
+        build(target_ngrams=str(tmp_path / "few.pt"))
+
+
+def test_distributed_training_leaves_the_rows_to_their_own_exchange(tables):
+    paths, _, _ = tables
+    model = build(**paths)
+    ignored = set(model._ddp_params_and_buffers_to_ignore)
+    assert ignored == {name for name, _ in model.named_parameters() if name.endswith("ngrams")}
