@@ -67,6 +67,16 @@ class TransformerBBPEDecoder(TransformerDecoderBase):
             x = self.project_out_dim(x)
         return x, {"attn": [attn], "inner_states": inner_states}
 
+    def output_layer(self, features):
+        """Logits `(B, T, V)` of features `(B, T, C)`.
+
+        As one matrix: torch takes the `(B, 1, C)` of a decoding step, which is a transposed `(1, B, C)`, for B products
+        with a vector, and reads the whole projection for each.
+        """
+        if self.adaptive_softmax is not None:
+            return features
+        return self.output_projection(features.flatten(0, 1)).unflatten(0, features.shape[:2])
+
     def _embed(self, tokens, incremental_state):
         positions = None
         if self.embed_positions is not None:
