@@ -96,7 +96,7 @@ class Translator:
         load, folder = _engine_loader(str(path), None if data is None else Path(data))
         engine = load(devices[0])
         folder = folder or engine.data
-        vocabulary = load_vocabulary(model) if model else _vocabulary_in(folder)
+        vocabulary = load_vocabulary(model) if model else vocabulary_in(folder)
         if hasattr(engine, "task"):
             for dictionary in (engine.task.source_dictionary, engine.task.target_dictionary):
                 _check_fits(vocabulary, dictionary)
@@ -223,7 +223,8 @@ def _load_ctranslate2(folder: Path, device: str) -> Engine:
     return CTranslate2Model(folder, device)
 
 
-def _vocabulary_in(folder: Path) -> SubwordVocabulary:
+def vocabulary_in(folder: Path) -> SubwordVocabulary:
+    """The vocabulary that `fairseq-bbpe prepare` keeps in `folder`; raises `UserError` where there is none."""
     names = dict.fromkeys(kind.FILE for kind in KINDS.values())
     for name in names:
         if (folder / name).is_file():

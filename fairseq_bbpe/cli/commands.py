@@ -14,6 +14,9 @@ COMMANDS = {
     "score": "BLEU and chrF of what fairseq-generate wrote, by language or test set",
     "reproduce": "a table or figure of the papers, from raw text to the paper's figures beside ours",
     "ngrams": "count a data-bin's n-grams for ByteNet's input embeddings",
+    "export fairseq": "a checkpoint and what translation needs in one folder, to copy to another machine",
+    "export ctranslate2": "a Transformer -> a folder for CTranslate2, exactly or not at all",
+    "export tokenizers": "a vocabulary -> tokenizer.json, or tiktoken's ranks",
     "lm split": "one file -> train, valid and test by bytes, for --task byte_language_modeling",
     "lm bits": "what every byte of a file costs under a ByteNet Decoder",
     "lm complete": "continue a prompt with a ByteNet Decoder",
@@ -32,6 +35,7 @@ COMMANDS = {
 }
 
 GROUPS = {
+    "export": "models and vocabularies for other programs and machines",
     "lm": "language models over raw bytes: the ByteNet Decoder",
     "analyze": "measure text, vocabularies and models: tables and figures of both papers",
     "plot": "draw figures of the BBPE paper from tables",

@@ -1,0 +1,1 @@
+"""Models and vocabularies in the formats of other programs: exact, or refused."""

@@ -1,0 +1,31 @@
+"""A checkpoint with all that translation needs, in a folder that can be copied to another machine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from fairseq import checkpoint_utils
+from omegaconf import OmegaConf
+
+from fairseq_bbpe.engines.fairseq_models import FairseqModels
+from fairseq_bbpe.translator import DESCRIPTION, vocabulary_in
+
+
+def export_fairseq(engine: FairseqModels, checkpoint: Path, output: Path) -> None:
+    """Write the folder `output`: the weights without the optimizer's state, the dictionaries, and the vocabulary."""
+    state = checkpoint_utils.load_checkpoint_to_cpu(str(checkpoint))
+    state["cfg"] = OmegaConf.to_container(state["cfg"])
+    task = state["cfg"]["task"]
+    task["data"], task["source_lang"], task["target_lang"] = ".", engine.source, engine.target
+    state.update(args=None, last_optimizer_state=None)
+    output.mkdir(parents=True, exist_ok=True)
+    torch.save(state, output / "checkpoint.pt")
+    for language in (engine.source, engine.target):
+        shutil.copyfile(engine.data / f"dict.{language}.txt", output / f"dict.{language}.txt")
+    vocabulary = vocabulary_in(engine.data)
+    shutil.copyfile(vocabulary.name, output / vocabulary.FILE)
+    description = {"format": "fairseq", "checkpoint": "checkpoint.pt"}
+    (output / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")

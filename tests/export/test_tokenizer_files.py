@@ -1,0 +1,78 @@
+"""tokenizer.json and tiktoken's ranks segment as sentencepiece does, and number as fairseq's dictionary does."""
+
+import base64
+
+import pytest
+from fairseq.data import Dictionary
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.export.tokenizer_files import WORD, tiktoken_ranks, tokenizers_json
+from fairseq_bbpe.text import recover
+from fairseq_bbpe.vocabularies import Vocabulary
+
+TEXT = [
+    "aaaa aaaaaa  abab ababab banana </s> <s>",
+    "the cat sat on the mat",
+    "日本語の日本 ねこは русский язык",
+]
+VOCABULARY = Vocabulary.learn([line.encode() for line in TEXT] * 9, size=330)
+TEXTS = st.one_of(st.text(), st.binary().map(recover), st.text("ab "), st.text("日本語の <s>/"), st.sampled_from(TEXT))
+
+
+@pytest.fixture(scope="module")
+def dictionary(tmp_path_factory):
+    path = tmp_path_factory.mktemp("dict") / "dict.txt"
+    path.write_text("".join(VOCABULARY.dictionary_lines()), encoding="utf-8")
+    return Dictionary.load(str(path))
+
+
+def ids(dictionary, text: str) -> list[int]:
+    return [dictionary.index(piece) for piece in VOCABULARY.encode(text).split()]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return pytest.importorskip("tokenizers").Tokenizer.from_str(tokenizers_json(VOCABULARY))
+
+
+@pytest.fixture(scope="module")
+def encoding():
+    tiktoken = pytest.importorskip("tiktoken")
+    lines = (line.split() for line in tiktoken_ranks(VOCABULARY).splitlines())
+    ranks = {base64.b64decode(piece): int(rank) for piece, rank in lines}
+    return tiktoken.Encoding("bbpe", pat_str=WORD, mergeable_ranks=ranks, special_tokens={"</s>": 2})
+
+
+@given(text=TEXTS)
+def test_tokenizers_gives_the_ids_of_fairseq(text, tokenizer, dictionary):
+    encoded = tokenizer.encode(text)
+    assert encoded.ids == [*ids(dictionary, text), dictionary.eos()]
+    assert tokenizer.decode(encoded.ids[:-1]) == text
+
+
+@given(text=TEXTS)
+def test_tiktoken_gives_the_ids_of_fairseq(text, encoding, dictionary):
+    assert encoding.encode(text, disallowed_special=()) == ids(dictionary, text)
+
+
+def test_special_symbols_have_their_ids(tokenizer, dictionary):
+    for symbol in ("<s>", "<pad>", "</s>", "<unk>"):
+        assert tokenizer.token_to_id(symbol) == dictionary.index(symbol)
+
+
+def test_a_piece_that_is_spelled_like_a_special_symbol_is_refused():
+    vocabulary = Vocabulary.learn([], size=256)
+    vocabulary.pieces.append("<s>")  # sentencepiece has not been seen to learn it, and does not exclude it
+    with pytest.raises(UserError, match="piece <s> is spelled like fairseq's own symbol"):
+        tokenizers_json(vocabulary)
+
+
+def test_another_dictionary_beside_the_model_is_refused(tmp_path):
+    model, _ = VOCABULARY.save(tmp_path / "bbpe")
+    assert tokenizers_json(Vocabulary.load(model)) == tokenizers_json(VOCABULARY)
+    lines = list(VOCABULARY.dictionary_lines())
+    (tmp_path / "dict.en.txt").write_text("".join(lines[::-1]), encoding="utf-8")
+    with pytest.raises(UserError, match=r"dict.en.txt: not the dictionary of"):
+        tokenizers_json(Vocabulary.load(model))
