@@ -66,7 +66,7 @@ def read_hypotheses(path: str | Path) -> Hypotheses:
     if not texts:
         raise UserError(f"{path}: holds no D- line: give what fairseq-generate wrote")
     if sorted(texts) != list(range(len(texts))) or texts.keys() != invalid.keys():
-        raise UserError(f"{path}: sentences are missing: let fairseq-generate end, and give all that it wrote")
+        raise UserError(f"{path}: output is incomplete: run fairseq-generate to completion")
     return Hypotheses([texts[number] for number in sorted(texts)], [invalid[number] for number in sorted(texts)])
 
 

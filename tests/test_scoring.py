@@ -34,6 +34,13 @@ def test_the_best_hypotheses_come_in_the_order_of_the_data(tmp_path):
     assert found.invalid == [False, True, False, False]
 
 
+def test_other_lines_that_look_alike_are_no_hypotheses(tmp_path):
+    out = generated(tmp_path / "out", SAID)
+    logged = "-0\t-0.5\ta log line\nHD-0\t-0.5\tanother\n"
+    out.write_text(logged + out.read_text(encoding="utf-8"), encoding="utf-8")
+    assert read_hypotheses(out).texts == SAID
+
+
 def test_every_group_has_the_score_of_sacrebleu(tmp_path):
     groups = ["de", "fr", "de", "fr"]
     for name, lines in (("en", ENGLISH), ("groups", groups)):
@@ -82,7 +89,7 @@ def test_files_that_do_not_fit_are_refused(references, groups, words):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("", "no D- line"), ("H-1\t0\ta\nD-1\t0\ta\n", "sentences are missing"), ("D-0\t0\ta\n", "sentences are missing")],
+    [("", "no D- line"), ("H-1\t0\ta\nD-1\t0\ta\n", "output is incomplete"), ("D-0\t0\ta\n", "output is incomplete")],
 )
 def test_an_output_with_holes_is_refused(tmp_path, text, words):
     (tmp_path / "out").write_text(text)

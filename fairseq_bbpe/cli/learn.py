@@ -54,3 +54,8 @@ def run(args: argparse.Namespace) -> None:
     )
     model, dictionary = vocabulary.save(args.output)
     print(f"wrote {model} and {dictionary}: {len(vocabulary)} pieces", file=sys.stderr)
+    print(
+        f"next: fairseq-bbpe encode --model {model} < TEXT; and, so that the dictionary has all pieces,\n"
+        f"  fairseq-preprocess --joined-dictionary --srcdict {dictionary} ...",
+        file=sys.stderr,
+    )

@@ -12,7 +12,7 @@ characters), which use fairseq's --bpe sentencepiece; and fairseq:N, its own byt
 import argparse
 from pathlib import Path
 
-from fairseq_bbpe.cli.arguments import add_workers
+from fairseq_bbpe.cli.arguments import add_workers, positive
 from fairseq_bbpe.corpus.next_commands import next_commands
 from fairseq_bbpe.corpus.parallel_files import Corpus
 from fairseq_bbpe.corpus.preparation import prepare
@@ -28,9 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `prepare`."""
     parser.add_argument("--source-lang", required=True, metavar="SOURCE", help="suffix of the files to translate from")
     parser.add_argument("--target-lang", required=True, metavar="TARGET", help="suffix of the files to translate to")
-    parser.add_argument("--trainpref", required=True, metavar="PREFIX", help="training files")
+    parser.add_argument("--trainpref", metavar="PREFIX", help="training files (default: none, for a trained model)")
     parser.add_argument("--validpref", metavar="PREFIX[,PREFIX]", help="validation files (default: none)")
     parser.add_argument("--testpref", metavar="PREFIX[,PREFIX]", help="test files (default: none)")
+    parser.add_argument(
+        "--only-source", action="store_true", help="text to translate, without PREFIX.TARGET: for a trained model"
+    )
     vocabulary = parser.add_mutually_exclusive_group(required=True)
     vocabulary.add_argument(
         "--vocab", metavar="SPEC", help="vocabulary to learn: byte, bbpe:N, char, bpe:N, fairseq:N; or a .model file"
@@ -41,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at-most", action="store_true", help="where the text supports fewer than N pieces, learn as many as it does"
     )
+    parser.add_argument(
+        "--sample",
+        type=positive,
+        metavar="LINES",
+        help="learn from so many training lines, drawn evenly; only they are kept in memory (default: all lines)",
+    )
     parser.add_argument("--destdir", required=True, metavar="DESTDIR", help="folder to make")
     parser.add_argument("--overwrite", action="store_true", help="replace a DESTDIR that 'prepare' made before")
     add_workers(parser)
@@ -48,14 +57,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Prepare, and print what to run next."""
-    if args.at_most and args.model:
-        raise UserError(f"--at-most: --model {args.model} is taken as it is: give --vocab SPEC, or leave --at-most out")
-    corpus = Corpus.of_prefixes(args.source_lang, args.target_lang, args.trainpref, args.validpref, args.testpref)
+    for flag, given in (("--at-most", args.at_most), ("--sample", args.sample)):
+        if given and args.model:
+            raise UserError(f"{flag}: --model {args.model} is taken as it is: give --vocab SPEC, or leave {flag} out")
+    if args.only_source and args.trainpref:
+        raise UserError("--only-source: --trainpref needs both sides: leave one of the two out")
+    prefixes = (args.trainpref, args.validpref, args.testpref)
+    corpus = Corpus.of_prefixes(args.source_lang, args.target_lang, *prefixes, only_source=args.only_source)
     specification = Specification.parse(args.vocab) if args.vocab else Specification.of_file(args.model)
     if specification.path is not None:
         load_vocabulary(specification.path)
     destination = Path(args.destdir)
-    vocabulary = prepare(
-        corpus, specification, destination, overwrite=args.overwrite, workers=args.workers, at_most=args.at_most
+    prepared = prepare(
+        corpus,
+        specification,
+        destination,
+        overwrite=args.overwrite,
+        workers=args.workers,
+        at_most=args.at_most,
+        sample=args.sample or 0,
     )
-    print(next_commands(corpus, vocabulary, destination))
+    print(next_commands(corpus, prepared, destination))

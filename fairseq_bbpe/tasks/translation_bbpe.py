@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from fairseq.dataclass import ChoiceEnum
+from fairseq.logging import metrics
 from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationConfig, TranslationTask
 
-from fairseq_bbpe.bpe import check_fits
+from fairseq_bbpe.bpe import check_fits, check_training
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.search.length_bounds import LengthBoundedGenerator
 from fairseq_bbpe.search.utf8_automaton import PieceAutomaton, dictionary_pieces
@@ -34,6 +35,11 @@ class TranslationBBPE(TranslationTask):
     """Translation of any architecture on byte-level pieces."""
 
     registered_as = "translation_bbpe"
+
+    def build_model(self, cfg, from_checkpoint=False):
+        """As fairseq's; raises `UserError` where a dictionary lacks bytes, before it is trained on."""
+        check_training(self.source_dictionary, self.target_dictionary, self.cfg.eval_bleu_detok)
+        return super().build_model(cfg, from_checkpoint)
 
     def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
         """As fairseq's, with a search that writes valid UTF-8 alone; `valid_utf8` in `args` goes before the task's.
@@ -71,3 +77,13 @@ class TranslationBBPE(TranslationTask):
         bpe = super().build_bpe(args)
         check_fits(bpe, self.source_dictionary, self.target_dictionary)
         return bpe
+
+    def reduce_metrics(self, logging_outputs, criterion):
+        """As fairseq's, with a BLEU of 0 where every hypothesis is empty, as before a model has learned anything.
+
+        fairseq then logs none, and `--best-checkpoint-metric bleu` would end training in a KeyError.
+        """
+        super().reduce_metrics(logging_outputs, criterion)
+        scored = [log for log in logging_outputs if "_bleu_sys_len" in log]
+        if scored and not any(log["_bleu_totals_0"] for log in scored):
+            metrics.log_scalar("bleu", 0.0)

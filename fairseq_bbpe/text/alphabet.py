@@ -12,6 +12,7 @@ Pieces can therefore be joined by real spaces, stored one sentence a line, and s
 """
 
 import codecs
+import re
 
 SPACE = "\u2581"
 
@@ -47,6 +48,16 @@ def symbols_to_bytes(symbols: str) -> bytes:
     return codecs.charmap_encode(symbols.replace(_NUL_PICTURE, "\0"), _FOREIGN, _BYTES_OF)[0]
 
 
+def are_symbols(pieces: str) -> bool:
+    """Whether pieces joined by spaces hold no character outside the alphabet.
+
+    >>> are_symbols("caf ŃĨ"), are_symbols("café")
+    (True, False)
+    """
+    return not _OUTSIDE.search(pieces)
+
+
+_OUTSIDE = re.compile(f"[^ {re.escape(SYMBOLS)}]")
 _FOREIGN = "fairseq_bbpe.foreign_symbol"
 
 
