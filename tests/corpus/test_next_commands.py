@@ -25,7 +25,7 @@ def test_printed_commands_run(corpus, prepared):
     short = script
     for printed, quick in (
         ("--max-epoch 20", "--max-epoch 1 --encoder-layers 1 --decoder-layers 1 --num-workers 0 --cpu"),
-        ('{"beam": 1}', '{"beam": 1, "max_len_b": 20}'),
+        ('{"beam": 1}', '{"beam": 1, "max_len_b": 20, "min_len": 9}'),
         ("--beam 5", "--beam 2 --max-len-b 20 --cpu"),
     ):
         assert printed in short
