@@ -3,7 +3,9 @@
 import pytest
 import torch
 from fairseq import checkpoint_utils
+from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
 from fairseq.dataclass.configs import FairseqConfig
+from fairseq.logging import metrics
 from omegaconf import OmegaConf
 
 import fairseq_bbpe
@@ -52,3 +54,17 @@ def test_from_pretrained_refuses_it(other, trained, data_bin):
     with pytest.raises(UserError, match=REFUSED):
         load(str(trained), "checkpoint_last.pt", str(data_bin), bpe="bbpe", bbpe_model=str(other))
     assert torch.is_tensor(load(str(trained), "checkpoint_last.pt", str(data_bin)).encode("a"))
+
+
+@pytest.mark.parametrize("totals", [0, 7])
+def test_empty_hypotheses_have_a_bleu_of_0(totals, data_bin):
+    """fairseq logs none, and its best checkpoint by BLEU needs one."""
+    task = TranslationBBPE.setup_task(TranslationBBPEConfig(data=str(data_bin), eval_bleu=True))
+    criterion = LabelSmoothedCrossEntropyCriterion(task, False, 0.1)
+    log = {"loss": 1, "nll_loss": 1, "ntokens": 1, "nsentences": 1, "sample_size": 1}
+    scored = {"_bleu_sys_len": totals, "_bleu_ref_len": 7}
+    scored |= {f"_bleu_{kind}_{n}": totals and 7 - n for kind in ("counts", "totals") for n in range(4)}
+    for logs, expected in (([log], None), ([log | scored], 100.0 if totals else 0.0)):
+        with metrics.aggregate(new_root=True) as found:
+            task.reduce_metrics(logs, criterion)
+        assert found.get_smoothed_values().get("bleu") == expected
