@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TESTS = {
     "text": ["text", "vocabularies"],
     "vocabularies": ["vocabularies"],
-    "modules": ["modules", "models/test_bytenet_reference.py"],
+    "modules": ["modules", "models/test_bytenet_reference.py", "models/test_bytenet.py", "transformer/test_decoder.py"],
     "search": ["search", "models/test_byte_lm_model.py"],
     "transformer": ["transformer"],
     "models": ["models", "transformer/test_trainable.py"],

@@ -18,7 +18,7 @@ OPERATORS = {
 TEXT_FOR_PEOPLE = {"help", "metadata", "metavar", "description", "epilog", "prog", "msg"}
 # `strict` and `device`: an assertion, and what a CPU cannot tell.
 KEYWORDS_LEFT_ALONE = {*TEXT_FOR_PEOPLE, "strict", "device"}
-COMMUTATIVE = {"min", "max", "minimum", "maximum"}
+COMMUTATIVE = {"min", "max", "minimum", "maximum", "transpose"}
 NOT_MUTATED = {"annotation", "returns", "decorator_list", "type_params"}
 
 
