@@ -25,10 +25,11 @@ class NgramEmbedding(nn.Module):
 
     def __init__(self, symbols: int, width: int, padding: int, table: NgramTable | None = None) -> None:
         super().__init__()
+        self.padding = padding
         self.symbols = nn.Embedding(symbols, width, padding_idx=padding)
         self.lengths = table.lengths if table is not None else range(0)
-        for n in self.lengths:
-            self.register_buffer(f"keys_{n}", table.keys[n - 2])
+        for n, keys in zip(self.lengths, table.keys if table is not None else (), strict=True):
+            self.register_buffer(f"keys_{n}", keys)
         # Row 0 stands for every n-gram that is not in the table. All start at zero: as if the symbol stood alone.
         self.ngrams = nn.Parameter(torch.zeros(1 + len(table), width)) if table is not None else None
 
@@ -52,13 +53,14 @@ class NgramEmbedding(nn.Module):
         rows = state_dict.get(f"{prefix}ngrams")
         if rows is None:
             return self
-        keys = []
+        keys: list[Tensor] = []
         while f"{prefix}keys_{len(keys) + 2}" in state_dict:
             keys.append(state_dict[f"{prefix}keys_{len(keys) + 2}"])
         mine = self.table.keys
         same = len(mine) == len(keys) and all(torch.equal(a.cpu(), b.cpu()) for a, b in zip(mine, keys, strict=True))
         if self.ngrams is not None and same:
             return self
-        weight = self.symbols.weight
-        table = NgramTable(self.symbols.num_embeddings, keys)
-        return NgramEmbedding(*weight.shape, self.symbols.padding_idx, table).to(weight.device, weight.dtype)
+        weight, symbols = self.symbols.weight, self.symbols.num_embeddings
+        table = NgramTable(symbols, keys)
+        new = NgramEmbedding(symbols, self.symbols.embedding_dim, self.padding, table)
+        return new.to(weight.device, weight.dtype)
