@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fairseq_bbpe.engines.search_options import Engine, Pieces, SearchOptions
 from fairseq_bbpe.errors import UserError
@@ -94,7 +95,7 @@ class Translator:
         """
         devices = list(devices)
         load, folder = _engine_loader(str(path), None if data is None else Path(data))
-        engine = load(devices[0])
+        engine: Any = load(devices[0])
         folder = folder or engine.data
         vocabulary = load_vocabulary(model) if model else vocabulary_in(folder)
         if hasattr(engine, "task"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.vocabularies.byte_level import Vocabulary
@@ -68,7 +69,7 @@ def tokenizers_json(vocabulary: Vocabulary) -> str:
     words = {"type": "Split", "pattern": {"Regex": WORD}, "behavior": "Isolated", "invert": False}
     end = {"SpecialToken": {"id": "</s>", "type_id": 0}}
     parts = [{"Sequence": {"id": name, "type_id": 0}} for name in "AB"]
-    tokenizer = {
+    tokenizer: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
         "padding": None,

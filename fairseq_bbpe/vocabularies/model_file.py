@@ -7,11 +7,13 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import sentencepiece
 
 from fairseq_bbpe.errors import UserError
+
+Kind = TypeVar("Kind", bound="SubwordVocabulary")
 
 # A piece so spelled would be taken for fairseq's own symbol unless dict.txt says otherwise.
 FAIRSEQ_SPECIALS = frozenset({"<s>", "<pad>", "</s>", "<unk>"})
@@ -81,7 +83,7 @@ class SubwordVocabulary(ABC):
         return []
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> SubwordVocabulary:
+    def load(cls: type[Kind], path: str | os.PathLike) -> Kind:
         """Read a .model file; raises `UserError` where it is missing or of another kind."""
         return cls(read_model(path), name=str(path))
 
