@@ -5,6 +5,8 @@ import math
 import pytest
 import torch
 
+from fairseq_bbpe.modules.attention import MultiheadAttention
+from fairseq_bbpe.modules.dropout import dropout
 from fairseq_bbpe.modules.ngram_embedding import NgramEmbedding
 from fairseq_bbpe.modules.residual_blocks import MultiplicativeBlock, ReLUBlock
 
@@ -57,3 +59,22 @@ def test_embeddings_of_padding_are_zero_and_stay_zero():
     assert not embedding.symbols.weight[1].any()
     assert not embedding.symbols.weight.grad[1].any()
     assert embedding.symbols.weight.grad[5].any()
+
+
+@pytest.mark.parametrize("key_dim", [16, 24])
+def test_a_seed_gives_attention_the_weights_that_it_gives_fairseqs(key_dim):
+    fairseq_modules = pytest.importorskip("fairseq.modules")
+    torch.manual_seed(5)
+    ours = MultiheadAttention(16, 4, torch.nn.Dropout(0.1), key_dim=key_dim).state_dict()
+    torch.manual_seed(5)
+    options = {"self_attention": True} if key_dim == 16 else {"kdim": 24, "vdim": 24, "encoder_decoder_attention": True}
+    theirs = fairseq_modules.MultiheadAttention(16, 4, **options).state_dict()
+    assert ours.keys() == theirs.keys()
+    for name, weight in theirs.items():
+        torch.testing.assert_close(ours[name], weight, msg=name)
+
+
+@pytest.mark.parametrize("p", [-0.5, -0.01, 1.01])
+def test_dropout_is_a_probability(p):
+    with pytest.raises(ValueError, match="is not a probability"):
+        dropout(torch.ones(3), p)
