@@ -95,28 +95,26 @@ else
   touch "$checkpoints/trained"
 fi
 
-# What `generate` and `interactive` share: the model, and the byte-level vocabulary that recovers text from its output.
-translate=("$data" --source-lang src --target-lang en --cpu --user-dir "$root/fairseq_bbpe" --task translation_bbpe
-  --beam 4 --path "$checkpoints/checkpoint_last.pt" --bpe bbpe --bbpe-model "$vocabulary")
+# It finds the data and the vocabulary through the checkpoint, and shows its progress on a terminal.
+translate=(fairseq-bbpe translate --checkpoint "$checkpoints/checkpoint_last.pt" --data "$data" --beam 4 --workers 1)
 
 if [[ -e "$results/test.en" ]]; then
   skip "Translating the test set"
 else
   say "Translating the test set: seconds"
-  fairseq-generate "${translate[@]}" --gen-subset test --max-tokens 8000 --results-path "$results" \
-    > "$output/generate.log" 2>&1
-  grep -a '^D-' "$results/generate-test.txt" | LC_ALL=C sort -V | cut -f 3- > "$results/test.en.new"
+  mkdir -p "$results"
+  "${translate[@]}" < "$corpus/test.src" > "$results/test.en.new"
   mv "$results/test.en.new" "$results/test.en"
 fi
 
 say "A sentence in a script that no training line has, its pieces (bytes in hexadecimal), and its translation"
 head -n 1 "$corpus/unseen.src" | tee "$results/unseen.src"
 fairseq-bbpe show --model "$vocabulary" < "$results/unseen.src"
-fairseq-interactive "${translate[@]}" < "$results/unseen.src" > "$results/unseen.out" 2> "$output/interactive.log"
-grep -a '^D-' "$results/unseen.out" | cut -f 3
-# S- is the source as the model saw it.
-if grep -a '^S-' "$results/unseen.out" | grep -a -F '<unk>'; then
-  echo "quickstart.sh: the line above has an unknown symbol" >&2
+"${translate[@]}" < "$results/unseen.src" | tee "$results/unseen.en"
+# The model has every piece of it in its dictionary.
+cut -d ' ' -f 1 "$data/dict.src.txt" > "$results/known.pieces"
+if fairseq-bbpe encode --model "$vocabulary" < "$results/unseen.src" | tr ' ' '\n' | grep -vxFf "$results/known.pieces"; then
+  echo "quickstart.sh: the pieces above are unknown" >&2
   exit 1
 fi
 echo "(no <unk> in it: every byte is in the vocabulary)"
