@@ -87,3 +87,19 @@ def test_counting_starts_afresh():
 def test_impossible_buckets_are_refused(width, longest, words):
     with pytest.raises(ValueError, match=words):
         LengthBuckets(width, longest)
+
+
+def test_the_papers_intervals_are_25_wide_up_to_500():
+    assert (LengthBuckets().width, len(LengthBuckets())) == (25, 20)
+    # One pair in a thousand is enough for statistics of its own; one in 1,001 is not.
+    assert counted([(5, 5, 1998), (5, 45, 2)]).statistics(torch.tensor(45)) == 4
+    assert counted([(5, 5, 2000), (5, 45, 2)]).statistics(torch.tensor(45)) == 0
+
+
+def test_a_checkpoint_of_the_first_release_has_counted_batches():
+    buckets, counts = LengthBuckets(10, 20), torch.tensor([[5, 1], [0, 9]])
+    buckets.load_state_dict({"batches_seen": counts})
+    assert buckets.pairs.equal(counts)
+    assert buckets.pairs.dtype == torch.long
+    buckets.load_state_dict({"pairs": counts + 1})
+    assert buckets.pairs.equal(counts + 1)

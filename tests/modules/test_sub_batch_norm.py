@@ -164,3 +164,51 @@ def test_layer_norm_leaves_every_column_to_itself():
 def test_unknown_norm():
     with pytest.raises(ValueError, match="unknown normalisation 'batch'; choose one of sub_batch, layer"):
         normalisation("batch", 4)
+
+
+def test_statistics_of_half_precision_are_collected_in_32_bits_over_all_columns_without_a_mask():
+    norm = SubBatchNorm(2)
+    x = (torch.randn(6, 50, 2) + 3).bfloat16()
+    estimate_statistics(norm, [{"x": x, "batch": BatchParts()}])
+    columns = x.float().numpy().reshape(-1, 2)
+    np.testing.assert_allclose(norm.running_mean[0].numpy(), columns.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(norm.running_var[0].numpy(), columns.var(0), rtol=1e-4)
+    assert norm.columns_seen.tolist() == [300]
+    assert norm.columns_seen.dtype == torch.long
+
+
+def test_statistics_are_estimated_without_dropout():
+    network = torch.nn.ModuleList([torch.nn.Dropout(0.5), SubBatchNorm(1)])
+    network.forward = lambda x: network[1](network[0](x), BatchParts())
+    estimate_statistics(network.train(), [{"x": torch.ones(4, 5, 1)}])
+    assert network.training
+    assert network[0].training
+    assert (network[1].running_mean.item(), network[1].running_var.item()) == (1.0, 0.0)
+
+
+def test_the_first_releases_sets_are_pooled_channel_by_channel():
+    mean, var = torch.randn(9, 2), torch.rand(9, 2)
+    seen = torch.tensor([4, 0, 1, 6, 0, 0, 10, 0, 3])  # (source, target) in three intervals each
+    norm = SubBatchNorm(2, buckets=3)
+    old = {"weight": torch.ones(2), "bias": torch.zeros(2), "batches_seen": seen}
+    norm.load_state_dict({**old, "running_mean": mean.half(), "running_var": var.half()})
+    for target in range(3):
+        sets = [source * 3 + target for source in range(3)]
+        weights, total = seen[sets].numpy(), int(seen[sets].sum())
+        expected_mean, expected_var = np.zeros(2), np.ones(2)
+        if total:
+            means, variances = mean[sets].half().float().numpy(), var[sets].half().float().numpy()
+            expected_mean = (weights[:, None] * means).sum(0) / total
+            expected_var = (weights[:, None] * (variances + (means - expected_mean) ** 2)).sum(0) / total
+        np.testing.assert_allclose(norm.running_mean[target].numpy(), expected_mean, atol=1e-6)
+        np.testing.assert_allclose(norm.running_var[target].numpy(), expected_var, rtol=1e-5)
+    assert norm.columns_seen.tolist() == [20, 0, 4]
+
+
+def test_a_normalisation_by_its_name():
+    norm = normalisation("sub_batch", 4, buckets=3)
+    assert isinstance(norm, SubBatchNorm)
+    assert norm.running_mean.shape == (3, 4)
+    assert normalisation("sub_batch", 4).running_mean.shape == (1, 4)
+    assert isinstance(normalisation("layer", 4), LayerNorm)
+    assert normalisation("layer", 4).weight.shape == (4,)
