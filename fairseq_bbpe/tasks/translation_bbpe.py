@@ -1,25 +1,30 @@
 """Translation with a byte-level vocabulary: fairseq's translation task, which knows what its pieces are."""
 
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from fairseq.dataclass import ChoiceEnum
 from fairseq.logging import metrics
 from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationConfig, TranslationTask
+from omegaconf import II, OmegaConf
 
-from fairseq_bbpe.bpe import check_fits, check_training
+from fairseq_bbpe.bpe import BBPE, BBPEConfig, check_fits, check_training
+from fairseq_bbpe.data.bbpe_dropout import ResegmentedPairs
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.search.length_bounds import LengthBoundedGenerator
 from fairseq_bbpe.search.utf8_automaton import PieceAutomaton, dictionary_pieces
 from fairseq_bbpe.search.valid_utf8 import keep_valid, set_longest
+from fairseq_bbpe.vocabularies.byte_level import Vocabulary
 
 SWITCH = ("on", "off")
 
 
 @dataclass
 class TranslationBBPEConfig(TranslationConfig):
-    """The options of fairseq's translation task, and what its searches may write."""
+    """The options of fairseq's translation task, what its searches may write, and how training text is segmented."""
 
     valid_utf8: ChoiceEnum(SWITCH) = field(
         default="on",
@@ -28,6 +33,17 @@ class TranslationBBPEConfig(TranslationConfig):
             "of a byte-level vocabulary (in a YAML file 'off' needs its quotes)"
         },
     )
+    bbpe_dropout: float = field(
+        default=0.0,
+        metadata={
+            "help": "probability of leaving a merge out, in training: BPE-dropout (Provilkov et al., 2020), about half "
+            "of the paper's p; 0 segments the text once"
+        },
+    )
+    bbpe_dropout_sides: ChoiceEnum(["both", "source", "target"]) = field(
+        default="both", metadata={"help": "which sides of the training text --bbpe-dropout segments"}
+    )
+    seed: int = II("common.seed")
 
 
 @register_task("translation_bbpe", dataclass=TranslationBBPEConfig)
@@ -87,3 +103,29 @@ class TranslationBBPE(TranslationTask):
         scored = [log for log in logging_outputs if "_bleu_sys_len" in log]
         if scored and not any(log["_bleu_totals_0"] for log in scored):
             metrics.log_scalar("bleu", 0.0)
+
+    def load_dataset(self, split, epoch=1, combine=False, task_cfg=None, **kwargs):
+        """As fairseq's, the training split under `--bbpe-dropout`, unless it is read for a checkpoint (`task_cfg`)."""
+        super().load_dataset(split, epoch, combine, task_cfg=task_cfg, **kwargs)
+        if self.cfg.bbpe_dropout and split == self.cfg.train_subset and task_cfg is None:
+            self.datasets[split] = ResegmentedPairs(
+                self.datasets[split],
+                self._vocabulary_to_drop().resegment,
+                self.cfg.bbpe_dropout,
+                sides=self.cfg.bbpe_dropout_sides,
+                seed=self.cfg.seed,
+                longest=self.max_positions(),
+            )
+
+    def _vocabulary_to_drop(self) -> Vocabulary:
+        """The vocabulary beside the data; raises `UserError` where it is none whose merges can be left out."""
+        if not 0 < self.cfg.bbpe_dropout < 1:
+            raise UserError(f"--bbpe-dropout {self.cfg.bbpe_dropout}: give a probability below 1, such as 0.05")
+        path = Path(self.cfg.data.split(os.pathsep)[0]) / Vocabulary.FILE
+        if not path.is_file():
+            raise UserError(f"--bbpe-dropout: {path}: no such file: put the data's byte-level vocabulary there")
+        bpe = BBPE(OmegaConf.structured(BBPEConfig(bbpe_model=str(path))))
+        check_fits(bpe, self.source_dictionary, self.target_dictionary)
+        if len(bpe.vocabulary) == 256:
+            raise UserError(f"--bbpe-dropout: {path} has no merges to leave out: leave the flag out")
+        return bpe.vocabulary

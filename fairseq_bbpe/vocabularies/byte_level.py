@@ -11,6 +11,8 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
+import sentencepiece
+
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.alphabet import SPACE, SYMBOLS, bytes_to_symbols, symbols_to_bytes
 from fairseq_bbpe.vocabularies.model_file import SubwordVocabulary
@@ -124,6 +126,15 @@ class Vocabulary(SubwordVocabulary):
             " ".join(map(self._all_pieces.__getitem__, ids))
             for ids in self._processor.encode(symbols, num_threads=workers)
         ]
+
+    def resegment(self, pieces: list[str], dropout: float, seed: int) -> list[str]:
+        """Segment the bytes of `pieces` anew, each merge left out with probability `dropout`; the same for a seed.
+
+        BPE-dropout as sentencepiece does it: a pair that is left out comes back only when a neighbour has changed, so
+        text grows longer than by the algorithm of Provilkov et al. (2020) at the same probability.
+        """
+        sentencepiece.set_random_generator_seed(seed)
+        return self._processor.encode("".join(pieces), out_type=str, enable_sampling=True, alpha=dropout, nbest_size=-1)
 
     @staticmethod
     def decode(pieces: str) -> bytes:
