@@ -1,4 +1,4 @@
-"""The commands and programs of README.md run as they stand, one after the other, in a copy of the project."""
+"""The commands and programs of README.md and of docs/ run as they stand, in their order, in a copy of the project."""
 
 import os
 import re
@@ -10,8 +10,12 @@ from conftest import BIN, ROOT, environment
 BLOCK = re.compile(r"(<!-- not run by the tests.*?-->\n)?^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def test_the_readme_runs(tmp_path):
-    blocks = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+# In this order, for each goes on from the README's commands; what the other pages of docs/ show needs more than a CPU.
+PAGES = ("README.md", "docs/vocabularies.md", "docs/training.md")
+
+
+def test_the_readme_and_the_docs_run(tmp_path):
+    blocks = [block for page in PAGES for block in BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))]
     assert {language for _, language, _ in blocks} == {"bash", "python"}
     for folder in ("fairseq_bbpe", "examples"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
