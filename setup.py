@@ -36,7 +36,7 @@ setup(
         f"fairseq==0.12.2+{value('LABEL', 'scripts/fairseq/backend.py')}",
         "torch>=2.6,<2.14",
         "numpy>=2,<3",
-        "sentencepiece>=0.2.3",  # earlier ones draw from a generator that cannot be seeded again
+        "sentencepiece>=0.2",
         "sacrebleu>=2.4",
         "tqdm",
     ],

@@ -36,8 +36,8 @@ class TranslationBBPEConfig(TranslationConfig):
     bbpe_dropout: float = field(
         default=0.0,
         metadata={
-            "help": "probability of leaving a merge out, in training: BPE-dropout (Provilkov et al., 2020), about half "
-            "of the paper's p; 0 segments the text once"
+            "help": "probability of leaving a merge out, in training: BPE-dropout (Provilkov et al., 2020, take 0.1); "
+            "0 segments the text once"
         },
     )
     bbpe_dropout_sides: ChoiceEnum(["both", "source", "target"]) = field(
@@ -120,7 +120,7 @@ class TranslationBBPE(TranslationTask):
     def _vocabulary_to_drop(self) -> Vocabulary:
         """The vocabulary beside the data; raises `UserError` where it is none whose merges can be left out."""
         if not 0 < self.cfg.bbpe_dropout < 1:
-            raise UserError(f"--bbpe-dropout {self.cfg.bbpe_dropout}: give a probability below 1, such as 0.05")
+            raise UserError(f"--bbpe-dropout {self.cfg.bbpe_dropout}: give a probability below 1, such as 0.1")
         path = Path(self.cfg.data.split(os.pathsep)[0]) / Vocabulary.FILE
         if not path.is_file():
             raise UserError(f"--bbpe-dropout: {path}: no such file: put the data's byte-level vocabulary there")

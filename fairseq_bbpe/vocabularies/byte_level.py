@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-
-import sentencepiece
+from random import Random
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.alphabet import SPACE, SYMBOLS, bytes_to_symbols, symbols_to_bytes
+from fairseq_bbpe.vocabularies.merge_dropout import segment_with_dropout
 from fairseq_bbpe.vocabularies.model_file import SubwordVocabulary
 from fairseq_bbpe.vocabularies.ranked_merges import RankedMerges
 from fairseq_bbpe.vocabularies.training import sampled, train
@@ -128,13 +128,18 @@ class Vocabulary(SubwordVocabulary):
         ]
 
     def resegment(self, pieces: list[str], dropout: float, seed: int) -> list[str]:
-        """Segment the bytes of `pieces` anew, each merge left out with probability `dropout`; the same for a seed.
+        """Segment the bytes of `pieces` anew, in each step every merge left out with probability `dropout`.
 
-        BPE-dropout as sentencepiece does it: a pair that is left out comes back only when a neighbour has changed, so
-        text grows longer than by the algorithm of Provilkov et al. (2020) at the same probability.
+        The same for the same `seed`, in any process (`merge_dropout`).
         """
-        sentencepiece.set_random_generator_seed(seed)
-        return self._processor.encode("".join(pieces), out_type=str, enable_sampling=True, alpha=dropout, nbest_size=-1)
+        return segment_with_dropout("".join(pieces), self._ranks, dropout, Random(seed))
+
+    @cached_property
+    def _ranks(self) -> dict[str, int]:
+        """The rank of every piece that a merge makes: sentencepiece prefers the highest score."""
+        merged = [number for number, piece in enumerate(self._all_pieces) if len(piece) > 1]
+        merged.sort(key=self._processor.get_score, reverse=True)
+        return {self._all_pieces[number]: rank for rank, number in enumerate(merged)}
 
     @staticmethod
     def decode(pieces: str) -> bytes:

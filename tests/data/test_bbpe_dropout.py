@@ -85,7 +85,7 @@ def test_only_the_named_side_is_drawn(dictionary):
         assert read(dataset, 3, sides) != plain
 
 
-def test_the_mean_length_is_that_of_sentencepiece(dictionary):
+def test_the_mean_length_is_that_of_free_draws(dictionary):
     def mean_length(dropout):
         dataset = dropped(dictionary, dropout)
         return np.mean([len(row) for epoch in range(1, 17) for row in read(dataset, epoch)])
