@@ -2,7 +2,7 @@
 
 All three segment a word by merging, again and again, the two neighbours that make the piece learned first; words begin
 at spaces. sentencepiece and tiktoken rank what a merge makes, `tokenizers` the pair that it is made of: so every way to
-split a piece into two known ones becomes a pair, in the order of the pieces.
+split a piece into two known ones becomes a pair, in the order in which merges prefer the pieces.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def tokenizers_json(vocabulary: Vocabulary) -> str:
 
     merges = [
         [written(piece[:cut]), written(piece[cut:])]
-        for piece in ids
+        for piece in map(vocabulary.spell, vocabulary.merge_order)
         for cut in range(1, len(piece))
         if piece[:cut] in ids and piece[cut:] in ids
     ]
@@ -105,7 +105,7 @@ def tokenizers_json(vocabulary: Vocabulary) -> str:
 def tiktoken_ranks(vocabulary: Vocabulary) -> str:
     r"""The lines of a ``.tiktoken`` file, piece in base64 and rank, to use with the pattern `WORD`.
 
-    The ranks are the ids of fairseq's dictionary.
+    Ranks follow the merges, from 4 on: fairseq's ids are of the dictionary's order.
 
     Raises:
         UserError: a piece that its own bytes are not segmented to, which tiktoken would find all the same.
@@ -118,4 +118,5 @@ def tiktoken_ranks(vocabulary: Vocabulary) -> str:
                 f"{vocabulary.name}: the piece {piece!r} never comes out of the text that it spells, but tiktoken "
                 "would give it: use --format tokenizers"
             )
-    return "".join(f"{base64.b64encode(piece).decode()} {number}\n" for piece, number in ids.items())
+    ranked = enumerate(map(vocabulary.spell, vocabulary.merge_order), len(SPECIALS))
+    return "".join(f"{base64.b64encode(piece).decode()} {rank}\n" for rank, piece in ranked)

@@ -106,6 +106,12 @@ class Vocabulary(SubwordVocabulary):
     def _merges(self) -> RankedMerges | None:
         return RankedMerges.of(self._processor, self.model)
 
+    @property
+    def merge_order(self) -> list[str]:
+        """The pieces in the order in which merges prefer them; `pieces` may be in another, by frequency."""
+        number_of = self._processor.piece_to_id
+        return sorted(self.pieces, key=lambda piece: -self._processor.get_score(number_of(piece)))
+
     def encode_lines_by_sentencepiece(self, lines: list[bytes], workers: int = 1) -> list[str]:
         """Segment many lines without tiktoken: the reference that `encode_lines` equals."""
         symbols = [bytes_to_symbols(line) for line in lines]

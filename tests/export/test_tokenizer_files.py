@@ -1,6 +1,7 @@
-"""tokenizer.json and tiktoken's ranks segment as sentencepiece does, and number as fairseq's dictionary does."""
+"""tokenizer.json and tiktoken's ranks segment as sentencepiece does; tokenizer.json numbers as fairseq does."""
 
 import base64
+import json
 
 import pytest
 from fairseq.data import Dictionary
@@ -53,8 +54,19 @@ def test_tokenizers_gives_the_ids_of_fairseq(text, tokenizer, dictionary):
 
 
 @given(text=TEXTS)
-def test_tiktoken_gives_the_ids_of_fairseq(text, encoding, dictionary):
-    assert encoding.encode(text, disallowed_special=()) == ids(dictionary, text)
+def test_tiktoken_gives_the_same_pieces(text, encoding):
+    found = encoding.decode_tokens_bytes(encoding.encode(text, disallowed_special=()))
+    assert found == list(map(VOCABULARY.spell, VOCABULARY.encode(text).split()))
+
+
+def test_merges_go_by_their_own_order_and_not_by_frequency():
+    """Where "ab" is learned first, and then most often joined with more."""
+    vocabulary = Vocabulary.learn([b"abcd abce abcf abcg xbcz xbcy cab cab"] * 9, size=275)
+    assert vocabulary.merge_order != vocabulary.pieces
+    assert sorted(vocabulary.merge_order) == sorted(vocabulary.pieces)
+    merges = json.loads(tokenizers_json(vocabulary))["model"]["merges"]
+    made = list(dict.fromkeys("".join(pair) for pair in merges))
+    assert made == [piece.replace("▁", "\u0120") for piece in vocabulary.merge_order if len(piece) > 1]
 
 
 def test_special_symbols_have_their_ids(tokenizer, dictionary):

@@ -1,6 +1,7 @@
 """Write a byte-level vocabulary for Hugging Face `tokenizers` (tokenizer.json), or for `tiktoken` (lines of ranks).
 
-Segmentation is exact, and ids are those of fairseq's dictionary. With tiktoken, use the pattern ' [^ ]*|[^ ]+'.
+Segmentation is exact. tokenizer.json has the ids of fairseq's dictionary; tiktoken's ids are the ranks of merges, so
+go by its tokens' bytes. With tiktoken, use the pattern ' [^ ]*|[^ ]+'.
 """
 
 import argparse
