@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "transformer": {"modules"},
     "criterions": {"modules"},
     "models": {"modules", "transformer", "bpe"},  # bpe: a vocabulary that does not fit is refused under any task
-    "tasks": {"modules", "data", "search", "bpe"},
+    "tasks": {"modules", "data", "search", "bpe", "vocabularies"},  # where text and tensors meet
     "plugin": {"bpe", "criterions", "models", "tasks", "data", "search"},
     "analysis": TEXT | TENSORS | {"corpus", "scoring", "plugin"},
 }
