@@ -227,7 +227,7 @@ def test_without_the_network_it_says_so_and_goes_on_later(stocked, tmp_path):
     finally:
         hidden.rename(missing)
     assert failed.returncode == 2
-    assert "it needs the network: try the same command again" in failed.stderr
+    assert "it needs the network: try the same again" in failed.stderr
     assert not (tmp_path / "out/en-de").exists()
     assert len(laid_out("en-de", stocked, tmp_path / "out")) == 8
 
