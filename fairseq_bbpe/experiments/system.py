@@ -186,6 +186,11 @@ def read_experiments(path: Path) -> Experiments:
             _choose(f"{where}.systems", each, found.systems)
         for each in table.vocabularies:
             parse_vocabulary(each, f"{where}.vocabularies")
+    for name, model in found.models.items():
+        for key in ("flags", *SCALES, "generate"):
+            for option, value in getattr(model, key).items():
+                if value is None:  # as of `{adam-betas: (0.9, 0.98)}`, which YAML cuts at the comma
+                    raise UserError(f"{path}: models.{name}.{key}: {option}: has no value: quote one with a comma")
     for name, system in found.systems.items():
         _check_system(f"{path}: systems.{name}", name, system, found)
     return found
