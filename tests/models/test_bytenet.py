@@ -15,7 +15,6 @@ from omegaconf import OmegaConf  # noqa: E402
 from test_sub_batches import corpus  # noqa: E402
 
 import fairseq_bbpe.plugin  # noqa: E402, F401
-from fairseq_bbpe.errors import UserError  # noqa: E402
 from fairseq_bbpe.modules.sub_batch_norm import SubBatchNorm, estimate_statistics  # noqa: E402
 
 PAD, END = 1, 2
@@ -234,64 +233,3 @@ def test_past_the_source_the_columns_are_zero_or_encoded_padding():
     assert padded.shape[1] == 17
     assert padded[1, 7].any()
     assert not padded[1, 8:].any()  # 1.5 * 4 + 2, by its own length and not the batch's
-
-
-@pytest.mark.parametrize("options", ARCHITECTURES.values(), ids=ARCHITECTURES)
-def test_half_precision_trains_and_generates(options):
-    """bfloat16, as --bf16 makes it; 2% is what 8 bits of mantissa leave after ten layers."""
-    torch.manual_seed(1)
-    model = trained(build(**options))
-    source, previous = sentences([9, 6]), shifted(sentences([12, 8]))
-    expected = translate(model, source, previous)
-    model.bfloat16()
-    logits = translate(model, source, previous)
-    assert logits.dtype == torch.bfloat16
-    assert (logits - expected).abs().max() < 0.02 * expected.abs().max() + 0.1
-    encoded = model.encoder(source)
-    state = {}
-    for step in range(12):
-        stepwise, _ = model.decoder(previous[:, : step + 1], encoded, incremental_state=state)
-        assert torch.isfinite(stepwise).all()
-    model.train()
-    model(source.repeat(2, 1), torch.tensor([9, 6, 9, 6]), previous.repeat(2, 1), num_auxiliary=2)[
-        0
-    ].float().sum().backward()
-    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"dilations": "1,two"}, "--dilations 1,two: not integers"),
-        ({"dilations": "1,0"}, "--dilations must all be at least 1, got 0"),
-        ({"source_kernel": 4}, "--source-kernel must be odd to have a centre, got 4"),
-        ({"norm": "sub_batch", "bucket_longest": 5}, "--bucket-longest 5 is below"),
-    ],
-)
-def test_impossible_options_are_refused(options, words):
-    with pytest.raises(UserError, match=words):
-        build(**options)
-
-
-def test_a_sub_batch_model_refuses_batches_that_are_not_split():
-    with pytest.raises(UserError, match="train with --task translation_sub_batch"):
-        translate(build(norm="sub_batch"), sentences([9] * 4), shifted(sentences([9] * 4)))
-
-
-@pytest.mark.parametrize(
-    ("arch", "millions"), [("bytenet", 107 + 84), ("bytenet_v2", 269)], ids=["first version", "second version"]
-)
-def test_presets_have_the_published_sizes(arch, millions):
-    """Weights of the convolutions in the residual blocks."""
-    with torch.device("meta"):
-        defaults = {
-            f: getattr(MODEL_DATACLASS_REGISTRY[arch](), f)
-            for f in ("channels", "dilations", "bucket_width", "bucket_longest")
-        }
-        model = build(arch, **defaults)
-    weights = sum(
-        parameter.numel()
-        for name, parameter in model.named_parameters()
-        if ".blocks." in name and name.endswith("taps.weight")
-    )
-    assert weights == pytest.approx(millions * 1e6, rel=0.01)

@@ -1,0 +1,80 @@
+"""Help, usage and wrong words of `fairseq-bbpe`: every command, every option."""
+
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+from test_cli import refused, run
+
+from fairseq_bbpe import __version__
+from fairseq_bbpe.cli import COMMANDS, GROUPS, MOVED, _parser
+
+
+def test_version():
+    assert run("--version").stdout.decode() == f"fairseq-bbpe {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["lear"], ["learn"], ["encode"], ["decode", "--on-invalid", "ignore"]])
+def test_wrong_usage_is_told(arguments):
+    assert run(*arguments, status=2).stderr.startswith(b"usage: fairseq-bbpe")
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "most"),
+    [
+        ("--workers", "1025", 1024),
+        ("--sample", str(sys.maxsize + 1), sys.maxsize),
+        ("--sample", "9" * 5000, sys.maxsize),
+    ],
+)
+def test_counts_have_an_end(flag, value, most):
+    said = run("learn", "--input", "x", "--output", "y", "--vocab-size", "300", flag, value, status=2).stderr.decode()
+    assert f"{flag}: {value!r}: give {most} or less" in said
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "²"])
+def test_counts_are_whole_numbers(value):
+    said = run("learn", "--input", "x", "--output", "y", "--vocab-size", value, status=2).stderr.decode()
+    assert f"--vocab-size: {value!r}: give a whole number, 1 or more" in said
+
+
+def test_help_lists_every_command_and_comes_at_once():
+    said = run("--help").stdout.decode()
+    assert set(said.split()) >= {*GROUPS, *(name for name in COMMANDS if " " not in name)}
+    for group in GROUPS:
+        said = run(group, "--help").stdout.decode()
+        assert set(said.split()) >= {name.split()[1] for name in COMMANDS if name.startswith(f"{group} ")}
+    program = (
+        "import sys, fairseq_bbpe.cli as cli\n"
+        "for name in cli.COMMANDS: cli._parser(name.split())\n"
+        "assert not {'torch', 'fairseq', 'numpy'} & set(sys.modules), sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_help_and_the_example_is_one(name):
+    parser = _parser(name.split())
+    for word in name.split():
+        parser = parser._subparsers._group_actions[0].choices[word]
+    assert all(action.help for action in parser._actions)
+    shown = parser.format_help().partition("\nexample:\n")[2]
+    (example,) = re.findall(r"fairseq-bbpe [^|<>]*", shown.replace("\\\n", ""))
+    words = shlex.split(example)[1:]
+    args = _parser(words).parse_args(words)
+    assert args.run.__module__ == f"fairseq_bbpe.cli.{name.replace(' ', '.').replace('-', '_')}"
+
+
+@pytest.mark.parametrize("old", MOVED)
+def test_a_command_that_moved_says_where_it_went(old):
+    assert f"{old!r} is now 'fairseq-bbpe {MOVED[old]}" in refused(old, "--input", "x")
+    assert _parser(MOVED[old].split())
+
+
+def test_kinds_and_flags_that_were_renamed_say_so():
+    assert "is now 'fairseq-bbpe analyze lengths'" in refused("stats", "lengths", "--source", "x")
+    assert "is now 'fairseq-bbpe plot contextualization'" in refused("draw", "contextualisation")
+    assert "--path is now --checkpoint" in refused("lm", "bits", "--path", "x.pt", "--input", "x")
+    assert "--destdir is now --output" in refused("lm", "split", "--input", "x", "--destdir=x")

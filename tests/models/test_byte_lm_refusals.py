@@ -1,0 +1,49 @@
+"""What the language modelling task says of files and windows that it cannot use, or not whole."""
+
+import re
+
+import pytest
+
+import fairseq_bbpe.plugin  # noqa: F401
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.models.bytenet_lm import ByteNetLM, ByteNetLMConfig, ByteNetLMDecoder
+from fairseq_bbpe.tasks.byte_language_modeling import ByteLanguageModeling, ByteLanguageModelingConfig
+
+
+def task_for(folder, **options) -> ByteLanguageModeling:
+    windows = {"context_bytes": 7, "scored_bytes": 30}
+    return ByteLanguageModeling.setup_task(
+        ByteLanguageModelingConfig(data=str(folder), seed=1, train_subset="train", **windows | options)
+    )
+
+
+@pytest.mark.parametrize(
+    ("train", "options", "message"),
+    [
+        (b"", {}, "train: the file is empty"),
+        (
+            b"0123456789",
+            {},
+            "10 bytes are too short for one window of --context-bytes 7 and --scored-bytes 30; give 37",
+        ),
+        (None, {}, "train: no such file; 'fairseq-bbpe lm split' makes"),
+        (bytes(99), {"context_bytes": 0}, "--context-bytes 0: the first scored byte"),
+        (bytes(99), {"scored_bytes": 0}, "--scored-bytes 0: score at least one byte"),
+        (bytes(99), {"auxiliary_share": 1.0}, "--auxiliary-share must lie between 0 and 1, got 1.0"),
+        (bytes(99), {"add_bos_token": True}, "--add-bos-token: a file of bytes has no sentences"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_told(train, options, message, tmp_path):
+    if train is not None:
+        (tmp_path / "train").write_bytes(train)
+    with pytest.raises(UserError, match=re.escape(message)):
+        task_for(tmp_path, **options).load_dataset("train")
+
+
+def test_context_that_the_model_cannot_see_is_told(tmp_path, caplog):
+    (tmp_path / "train").write_bytes(bytes(99))
+    task = task_for(tmp_path, context_bytes=20)
+    task.model = ByteNetLM(ByteNetLMDecoder(ByteNetLMConfig(channels=2, sets=1, dilations="1,2"), task.dictionary))
+    with caplog.at_level("INFO"):
+        task.load_dataset("train")
+    assert "the receptive field is 7 bytes; 13 bytes of context are unused" in caplog.text
