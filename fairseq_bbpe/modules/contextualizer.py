@@ -78,7 +78,8 @@ class BiGRU(nn.Module):
         gates = linear(x, w_input.flatten(0, 1), b_input.flatten()).unflatten(-1, (2, -1)).transpose(1, 2)
         gates = torch.stack([gates[:, 0], gates[:, 1].flip(0)], dim=1)
         w_state, b_state = w_state.transpose(1, 2), b_state.unsqueeze(1)
-        state = x.new_zeros(2, x.size(1), self.gru.hidden_size)
+        # Under autocast the products, and so the states, are narrower than x.
+        state, both_masks = gates.new_zeros(2, x.size(1), self.gru.hidden_size), both_masks.to(gates.dtype)
         states = []
         for gate, mask in zip(gates.unbind(0), both_masks.unbind(0), strict=True):
             # Cho et al. 2014 as torch has it: r, z = sigmoid(...), n = tanh(W x + r (U h)), h' = (1 - z) n + z h.

@@ -62,3 +62,14 @@ def test_a_kernel_that_would_shift_the_sequence_is_refused(kernel):
 def test_an_odd_width_is_refused_by_the_gru():
     with pytest.raises(ValueError, match="7 is odd"):
         BiGRU(7)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_gru_runs_under_autocast(layers):
+    torch.manual_seed(0)
+    layer, x = BiGRU(DIM, layers), torch.randn(3, 7, DIM)
+    expected = layer(x, _no_padding(x))
+    with torch.autocast("cpu", torch.bfloat16):
+        out = layer(x, _no_padding(x))
+    out.float().sum().backward()
+    torch.testing.assert_close(out.float(), expected, atol=0.03, rtol=0)
