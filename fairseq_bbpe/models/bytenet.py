@@ -45,6 +45,13 @@ class ByteNetConfig(FairseqDataclass):
             "before it is encoded (second version)"
         },
     )
+    normalise_source: bool = field(
+        default=False,
+        metadata={
+            "help": "normalise the source network's columns before they join the target: learns faster, but the paper "
+            "does not say so (Section 3.1, Figure 1: the columns are taken as they are)"
+        },
+    )
     unfold_a: float = field(default=1.2, metadata={"help": "a of --unfold pad"})
     unfold_b: float = field(default=0.0, metadata={"help": "b of --unfold pad, in symbols"})
     source_ngrams: str = field(
@@ -177,6 +184,16 @@ class ByteNetV2(ByteNet):
     """Second version of the paper; trains with fairseq's own translation task."""
 
     registered_as = "bytenet_v2"
+
+
+V1_TINY = preset(ByteNetConfig, channels=96, source_sets=1, target_sets=1, bucket_longest=250)
+
+
+@register_model("bytenet_v1_tiny", dataclass=V1_TINY)
+class ByteNetV1Tiny(ByteNet):
+    """The first version at the size of a CPU; trains with `--task translation_sub_batch`."""
+
+    registered_as = "bytenet_v1_tiny"
 
 
 TINY = preset(V2, channels=96, source_sets=1, target_sets=1, bucket_longest=250)

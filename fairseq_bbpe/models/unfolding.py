@@ -67,6 +67,9 @@ class SourceNetwork(NgramNetwork, FairseqEncoder):
         self.unfold = (cfg.unfold_a, cfg.unfold_b) if cfg.unfold == "pad" else None
         self.buckets = buckets
         self.embedding, self.missing = embedding("--source-ngrams", cfg.source_ngrams, dictionary, 2 * cfg.channels)
+        # The paper's columns join the target as the last block's sum leaves them, several times as large as its inputs.
+        sets = len(buckets) if buckets else 1
+        self.norm = normalisation(cfg.norm, 2 * cfg.channels, sets) if cfg.normalise_source else None
         self.network: RecurrentStack | ResidualStack
         if cfg.source_network == "birnn":
             self.network = RecurrentStack(cfg.channels, cfg.rnn_layers, bidirectional=True)
@@ -102,7 +105,10 @@ class SourceNetwork(NgramNetwork, FairseqEncoder):
 
         if statistics is None:  # nobody says how long the target is
             statistics = 0 if self.buckets is None else self.buckets.likeliest(source_lengths)
-        x = self.network(self.embedding(src_tokens), BatchParts(non_pad_mask, num_auxiliary, statistics))
+        parts = BatchParts(non_pad_mask, num_auxiliary, statistics)
+        x = self.network(self.embedding(src_tokens), parts)
+        if self.norm is not None:
+            x = self.norm(x, parts)
         return {
             "columns": x * non_pad_mask.unsqueeze(-1).to(x.dtype),
             "rows": torch.arange(x.size(0), device=x.device),

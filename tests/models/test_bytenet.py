@@ -114,6 +114,17 @@ def test_step_by_step_under_a_beam_equals_the_whole(options):
 
 
 @torch.no_grad()
+def test_source_columns_are_as_the_network_leaves_them_unless_normalised():
+    source = sentences([9, 6])
+    assert build().encoder.norm is None
+    model = build(normalise_source=True).eval()
+    model.encoder.network.register_forward_hook(lambda _, __, columns: 5 * columns + 3)
+    columns = model.encoder(source)["columns"][0, :9]
+    torch.testing.assert_close(columns.mean(-1), torch.zeros(9), atol=1e-5, rtol=0)
+    torch.testing.assert_close(columns.std(-1, correction=0), torch.ones(9), atol=1e-3, rtol=0)
+
+
+@torch.no_grad()
 def test_sub_batch_norm_is_folded_once_a_sentence(monkeypatch):
     model = trained(build(norm="sub_batch", unfold="zero"))
     encoded = model.encoder(sentences([5, 9]), statistics=torch.tensor([0, 2]))

@@ -16,8 +16,8 @@ ARCHITECTURES = {
     "sub_batch": SUB_BATCH,
     "layer": ["--arch", "bytenet_tiny"],
     "multiplicative": ["--arch", "bytenet_tiny", "--block", "multiplicative", "--join", "concatenate"],
-    "conv_rnn": ["--arch", "bytenet_conv_rnn_tiny"],
-    "birnn_rnn": ["--arch", "bytenet_birnn_rnn_tiny"],
+    "conv_rnn": ["--arch", "bytenet_conv_rnn_tiny", "--norm", "layer"],
+    "birnn_rnn": ["--arch", "bytenet_birnn_rnn_tiny", "--norm", "layer"],
 }
 
 
