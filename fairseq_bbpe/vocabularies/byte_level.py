@@ -63,7 +63,7 @@ class Vocabulary(SubwordVocabulary):
 
         >>> vocabulary = Vocabulary.learn([b"banana bandana"] * 9, size=258)
         >>> vocabulary.encode("banana"), vocabulary.pieces[:2]
-        ('b an ana', ['an', 'ana'])
+        ('b an ana', ['b', 'an'])
         """
         if size is None or size < len(SYMBOLS):
             raise UserError(f"vocabulary size {size}: a byte-level vocabulary holds all 256 bytes, so give 256 or more")

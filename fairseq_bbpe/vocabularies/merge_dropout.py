@@ -17,7 +17,7 @@ def segment_with_dropout(symbols: str, ranks: Mapping[str, int], dropout: float,
     >>> segment_with_dropout("aab▁ab", {"ab": 0, "aab": 1}, 0.0, Random(1))
     ['aab', '▁', 'ab']
     >>> segment_with_dropout("aab▁ab", {"ab": 0, "aab": 1}, 0.5, Random(1))
-    ['aab', '▁', 'a', 'b']
+    ['a', 'a', 'b', '▁', 'ab']
     """
     # No piece has a space but at its start, so words merge alone as in their line.
     words = symbols.replace(SPACE, " " + SPACE).split()
