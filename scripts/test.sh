@@ -29,9 +29,4 @@ mypy
 git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity warning
 # A process a core, each with one thread: most of the time goes into starting fairseq's commands.
 export OMP_NUM_THREADS=1
-# Left out because they failed in a clean clone: test_encoding (3 of its tests, wherever tiktoken is installed),
-# test_refusals (7, where `reproduce` is installed and does not find examples/). Each is to be mended, not kept.
-known=(tests/vocabularies/test_encoding.py tests/experiments/test_refusals.py
-  tests/experiments/test_download.py::test_without_the_network_it_says_so_and_goes_on_later
-  tests/fairseq_build/test_bfloat16.py::test_validation_alone_computes_in_bfloat16)
-python -m pytest "${known[@]/#/--deselect=}" --numprocesses auto --dist worksteal "$@"
+python -m pytest --numprocesses auto --dist worksteal "$@"

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
 # Figure 2: symbol frequencies.
 # Takes the options of `fairseq-bbpe reproduce`; --help lists them.
-PATH="$(dirname "$0")/../../.venv/bin:$PATH" exec fairseq-bbpe reproduce figure2 "$@"
+root="$(cd "$(dirname "$0")/../.." && pwd)"
+PATH="$root/.venv/bin:$PATH" PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" exec fairseq-bbpe reproduce figure2 "$@"

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
 # Four ByteNets and a Transformer on many languages into English, trained for the same time.
 # Takes the options of `fairseq-bbpe reproduce`; --help lists them.
-PATH="$(dirname "$0")/../../.venv/bin:$PATH" exec fairseq-bbpe reproduce bytenet/translate "$@"
+root="$(cd "$(dirname "$0")/../.." && pwd)"
+PATH="$root/.venv/bin:$PATH" PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" exec fairseq-bbpe reproduce bytenet/translate "$@"

@@ -15,7 +15,14 @@ from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.experiments.corpus import Corpus, Text, becoming, in_data, sample_text
 from fairseq_bbpe.experiments.system import Scale
 
-EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
+
+def find_examples() -> Path:
+    """The project's examples/: beside the package in a checkout; where it is installed, in the working folder."""
+    beside = Path(__file__).resolve().parent.parent.parent / "examples"
+    return beside if (beside / "cldr_corpus.py").is_file() else Path.cwd() / "examples"
+
+
+EXAMPLES = find_examples()
 EMBEDDED = "Unicode CLDR"
 
 

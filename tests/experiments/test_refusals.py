@@ -1,9 +1,10 @@
 """What `fairseq-bbpe reproduce` refuses, in one line and before any work; and that every script shows its command."""
 
+import shutil
 import subprocess
 
 import pytest
-from conftest import ROOT, run
+from conftest import BIN, PLUGIN, ROOT, environment, run
 from own_experiment import CORPORA, SYSTEMS, command, make, refuse
 
 
@@ -91,6 +92,21 @@ def test_a_mistake_is_one_line(arguments, words, tmp_path):
     if "--output" not in arguments:
         arguments = [*arguments, "--output", str(tmp_path)]
     assert words in refuse("reproduce", *arguments)
+
+
+def test_an_installed_package_finds_the_examples_from_a_checkout(tmp_path):
+    """As after `pip install .`: examples/ is not beside the package, but in the working folder or the script's."""
+    shutil.copytree(PLUGIN, tmp_path / "installed" / "fairseq_bbpe", ignore=shutil.ignore_patterns("__pycache__"))
+    installed = {**environment(), "PYTHONPATH": str(tmp_path / "installed"), "PYTHONSAFEPATH": "1"}
+    reproduce = [BIN / "python", "-m", "fairseq_bbpe.cli", "reproduce", "table9"]
+    script = ["bash", ROOT / "examples/bbpe/table5_en_de.sh", "--data", "/nowhere", "--output", tmp_path / "o"]
+    for line, folder, words in [
+        (reproduce, ROOT, "table9: no such table; choose from table1, "),
+        (reproduce, tmp_path, "systems.yaml: missing: give --config FILE, or run from a checkout"),
+        (script, tmp_path, "--data /nowhere: no such folder"),
+    ]:
+        said = subprocess.run(line, cwd=folder, env=installed, capture_output=True, text=True).stderr
+        assert words in said
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("b*/*.sh")), ids=lambda path: path.name)
