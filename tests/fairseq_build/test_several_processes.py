@@ -56,6 +56,8 @@ try:
 except ValueError as error:
     assert "exceeds max_size" in str(error)
     print("gathered")
+dist.barrier()
+dist.destroy_process_group()  # or a thread of gloo that still runs may abort the process as it ends
 """
 
 

@@ -118,3 +118,20 @@ def test_the_source_is_kept_once_for_the_rows_that_share_it(orders):
 def test_heads_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="5 heads cannot share a width of 12"):
         MultiheadAttention(12, 5, nn.Dropout(0))
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_gradients_in_bfloat16_are_those_of_float32(causal):
+    module = attention(causal=causal)
+    future = torch.zeros(5, 5).masked_fill(torch.ones(5, 5, dtype=torch.bool).triu(1), -math.inf) if causal else None
+    padding = torch.zeros(2, 5, dtype=torch.bool)
+    padding[1, 3:] = True
+    found = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        x = torch.linspace(-1, 1, 5 * 2 * DIM).reshape(5, 2, DIM).to(dtype).requires_grad_()
+        out, _ = module.to(dtype)(x, x, x, key_padding_mask=padding, attn_mask=future)
+        out.square().sum().backward()
+        assert out.dtype == x.grad.dtype == dtype
+        found[dtype] = out.detach().float(), x.grad.float()
+    for half, whole in zip(found[torch.bfloat16], found[torch.float32], strict=True):
+        assert (half - whole).norm() < 0.02 * whole.norm()
