@@ -16,7 +16,7 @@ END = "</s>"
 
 
 @dataclass
-class Sensitivity:
+class Saliency:
     """Gradient magnitudes of each predicted word (columns), with the largest of a column at 1.
 
     Attributes:
@@ -87,7 +87,7 @@ def sum_words(gradients: np.ndarray, row_words: list[int], column_words: list[in
     return total / np.maximum(total.max(axis=0), np.finfo(float).tiny)
 
 
-def sensitivity(model, source: Tensor, target: Tensor, source_pieces, target_pieces, spell) -> Sensitivity:
+def saliency(model, source: Tensor, target: Tensor, source_pieces, target_pieces, spell) -> Saliency:
     """Gradients of a translation by words; `spell` turns a list of pieces into text."""
     with torch.enable_grad():
         by_source, by_target = symbol_gradients(model, source, target)
@@ -100,7 +100,7 @@ def sensitivity(model, source: Tensor, target: Tensor, source_pieces, target_pie
     # Step j reads target symbol j - 1: move its row there. The end that step 0 reads belongs to no word.
     read = by_target.cpu().numpy()[1:]
     previous = np.concatenate([read, np.zeros_like(read[:1])])
-    return Sensitivity(
+    return Saliency(
         sum_words(by_source.cpu().numpy(), rows, columns),
         sum_words(previous, columns, columns),
         labels(source_pieces, rows),
@@ -108,7 +108,7 @@ def sensitivity(model, source: Tensor, target: Tensor, source_pieces, target_pie
     )
 
 
-def draw_sensitivity(found: Sensitivity, plot) -> None:
+def draw_saliency(found: Saliency, plot) -> None:
     """Draw the two panels of Figure 6, one above the other: source words and previous target words against output."""
     heights = [len(found.source_words), len(found.target_words)]
     panels = plot.subplots(2, 1, sharex=True, height_ratios=heights)

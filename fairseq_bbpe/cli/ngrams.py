@@ -12,7 +12,10 @@ from fairseq_bbpe.cli.arguments import add_output, positive
 
 
 def _counts(value: str) -> list[int]:
-    return [positive(count) for count in value.split(",")]
+    counts = [positive(count) for count in value.split(",")]
+    if counts != sorted(counts):
+        raise argparse.ArgumentTypeError(f"{value}: must not fall from one length to the next")
+    return counts
 
 
 EXAMPLE = "fairseq-bbpe ngrams data-bin/de-en --output data-bin/de-en/ngrams"

@@ -64,7 +64,7 @@ def count_ngrams(
     Args:
         sequences: of symbols, 1-D int64.
         symbols: size of the vocabulary.
-        min_counts: must not fall, or an n-gram could be kept without its prefix; raises UserError.
+        min_counts: must not fall, or an n-gram could be kept without its prefix; raises ValueError.
         chunk: symbols counted at once.
 
     >>> table = count_ngrams([torch.tensor([7, 8, 7, 8, 9])], symbols=10, min_counts=(1, 1))
@@ -72,7 +72,7 @@ def count_ngrams(
     [[78, 87, 89], [7, 9, 18]]
     """
     if any(later < earlier for earlier, later in pairwise(min_counts)):
-        raise UserError(f"--min-count {','.join(map(str, min_counts))}: must not fall from one n to the next")
+        raise ValueError(f"min_counts {list(min_counts)}: must not fall from one n to the next")
     table = NgramTable(symbols, [])
     for min_count in min_counts:
         keys, counts = torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long)

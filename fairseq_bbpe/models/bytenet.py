@@ -9,8 +9,8 @@ from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.models import FairseqEncoderDecoderModel, register_model
 
 from fairseq_bbpe.bpe import check_configured
+from fairseq_bbpe.bytenet.unfolding import SourceNetwork, TargetNetwork
 from fairseq_bbpe.errors import UserError
-from fairseq_bbpe.models.unfolding import SourceNetwork, TargetNetwork
 from fairseq_bbpe.modules.length_buckets import LengthBuckets
 from fairseq_bbpe.modules.residual_blocks import BLOCKS
 from fairseq_bbpe.modules.sub_batch_norm import NORMS

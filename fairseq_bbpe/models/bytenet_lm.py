@@ -16,9 +16,10 @@ from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.models import FairseqLanguageModel, register_model
 from torch import Tensor, nn
 
+from fairseq_bbpe.bytenet.option_names import named_by_flags
+from fairseq_bbpe.bytenet.unfolding import CachedDecoder
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.models.bytenet import parse_dilations, preset
-from fairseq_bbpe.models.unfolding import CachedDecoder
 from fairseq_bbpe.modules.batch_parts import BatchParts
 from fairseq_bbpe.modules.conv_cache import ConvCache
 from fairseq_bbpe.modules.masked_conv import DilatedConv
@@ -100,9 +101,9 @@ class ByteNetLMDecoder(CachedDecoder):
         self.sub_batch = cfg.norm == "sub_batch"
         self.embedding = nn.Embedding(len(dictionary), width)
         nn.init.normal_(self.embedding.weight, std=width**-0.5)
-        self.network = ResidualStack(
-            cfg.channels, cfg.sets, cfg.kernel, parse_dilations(cfg.dilations), cfg.block, cfg.norm
-        )
+        dilations = parse_dilations(cfg.dilations)
+        with named_by_flags(kernel="--kernel", dilation="--dilations"):
+            self.network = ResidualStack(cfg.channels, cfg.sets, cfg.kernel, dilations, cfg.block, cfg.norm)
         self.reaches = [
             sum(conv.reach for conv in block.modules() if isinstance(conv, DilatedConv))
             for block in self.network.blocks

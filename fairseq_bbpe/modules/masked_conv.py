@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.modules.batch_parts import BatchParts
 from fairseq_bbpe.modules.conv_cache import ConvCache, spread_taps
 
@@ -24,15 +23,15 @@ class DilatedConv(nn.Module):
         dilation: distance between them, at least 1.
 
     Raises:
-        UserError: kernel or dilation below 1.
+        ValueError: kernel or dilation below 1.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int = 1) -> None:
         super().__init__()
         if kernel < 1:
-            raise UserError(f"a convolution's kernel must be at least 1, got {kernel}: 3 is the paper's in the target")
+            raise ValueError(f"kernel {kernel}: must be at least 1; the paper has 5 in the source and 3 in the target")
         if dilation < 1:
-            raise UserError(f"--dilations must all be at least 1, got {dilation}: the paper's are 1,2,4,8,16")
+            raise ValueError(f"dilation {dilation}: must be at least 1; the paper has 1,2,4,8,16")
         self.kernel = kernel
         self.dilation = dilation
         self.taps = nn.Linear(kernel * inputs, outputs)  # oldest column first
@@ -74,12 +73,12 @@ class CentredConv(DilatedConv):
     Shape: (B, T, inputs) -> (B, T, outputs)
 
     Raises:
-        UserError: an even kernel, which has no centre.
+        ValueError: an even kernel, which has no centre.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int = 1) -> None:
         if kernel % 2 == 0:
-            raise UserError(f"--source-kernel must be odd to have a centre, got {kernel}: try {kernel + 1}")
+            raise ValueError(f"kernel {kernel}: must be odd to have a centre; try {kernel + 1}")
         super().__init__(inputs, outputs, kernel, dilation)
 
     def forward(self, x: Tensor, batch: BatchParts, cache: None = None, lead: int = 0) -> Tensor:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.modules.batch_parts import BatchParts
 from fairseq_bbpe.modules.conv_cache import ConvCache
 from fairseq_bbpe.modules.masked_conv import CentredConv, DilatedConv, MaskedConv
@@ -116,7 +115,7 @@ class ResidualStack(nn.Module):
         buckets: sets of running statistics that Sub-Batch Normalisation keeps.
 
     Raises:
-        UserError: an unknown block or norm, no dilation, a dilation or a kernel below 1, an even centred kernel.
+        ValueError: an unknown block or norm, no dilation, a dilation or a kernel below 1, an even centred kernel.
     """
 
     def __init__(
@@ -132,9 +131,9 @@ class ResidualStack(nn.Module):
     ) -> None:
         super().__init__()
         if block not in BLOCKS:
-            raise UserError(f"--block {block}: unknown; choose one of {', '.join(BLOCKS)}")
+            raise ValueError(f"block {block}: unknown; choose one of {', '.join(BLOCKS)}")
         if not dilations:
-            raise UserError("--dilations is empty: the paper's are 1,2,4,8,16")
+            raise ValueError("dilations: empty; the paper has 1,2,4,8,16")
         self.blocks = nn.ModuleList(
             BLOCKS[block](d, kernel, dilation, norm, masked, buckets) for _ in range(sets) for dilation in dilations
         )

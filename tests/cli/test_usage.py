@@ -34,6 +34,11 @@ def test_counts_have_an_end(flag, value, most):
     assert f"{flag}: {value!r}: give {most} or less" in said
 
 
+def test_min_counts_that_fall_are_told():
+    said = run("ngrams", "data-bin", "--output", "y", "--min-count", "1,9,5", status=2).stderr.decode()
+    assert "--min-count: 1,9,5: must not fall from one length to the next" in said
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "²"])
 def test_counts_are_whole_numbers(value):
     said = run("learn", "--input", "x", "--output", "y", "--vocab-size", value, status=2).stderr.decode()

@@ -40,6 +40,16 @@ def test_what_cannot_be_trained_on_is_told(train, options, message, tmp_path):
         task_for(tmp_path, **options).load_dataset("train")
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"kernel": 0}, "--kernel 0: must be at least 1"), ({"dilations": "1,0"}, "--dilations 0: must be at least 1")],
+)
+def test_impossible_blocks_are_told_by_their_flags(options, message, tmp_path):
+    (tmp_path / "train").write_bytes(bytes(99))
+    with pytest.raises(UserError, match=re.escape(message)):
+        ByteNetLM.build_model(ByteNetLMConfig(channels=2, **options), task_for(tmp_path))
+
+
 def test_context_that_the_model_cannot_see_is_told(tmp_path, caplog):
     (tmp_path / "train").write_bytes(bytes(99))
     task = task_for(tmp_path, context_bytes=20)

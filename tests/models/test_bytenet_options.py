@@ -35,8 +35,9 @@ def test_half_precision_trains_and_generates(options):
     ("options", "words"),
     [
         ({"dilations": "1,two"}, "--dilations 1,two: not integers"),
-        ({"dilations": "1,0"}, "--dilations must all be at least 1, got 0"),
-        ({"source_kernel": 4}, "--source-kernel must be odd to have a centre, got 4"),
+        ({"dilations": "1,0"}, "--dilations 0: must be at least 1"),
+        ({"source_kernel": 4}, "--source-kernel 4: must be odd to have a centre; try 5"),
+        ({"target_kernel": 0}, "--target-kernel 0: must be at least 1"),
         ({"norm": "sub_batch", "bucket_longest": 5}, "--bucket-longest 5 is below"),
     ],
 )

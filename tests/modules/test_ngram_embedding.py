@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairseq_bbpe.data.ngram_counts import count_ngrams
-from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.modules.ngram_embedding import NgramEmbedding
 from fairseq_bbpe.modules.ngram_table import NgramTable
 
@@ -156,5 +155,5 @@ def test_bad_tables_are_refused(table_file, tmp_path):
     (tmp_path / "text.pt").write_text("not a table")
     with pytest.raises(ValueError, match=r"text\.pt: not a table of n-grams"):
         NgramTable.load(tmp_path / "text.pt", symbols=20)
-    with pytest.raises(UserError, match="--min-count 1,9,5: must not fall"):
+    with pytest.raises(ValueError, match=r"min_counts \[1, 9, 5\]: must not fall"):
         count_ngrams([torch.zeros(3)], 20, (1, 9, 5))

@@ -5,7 +5,6 @@ import itertools
 import pytest
 import torch
 
-from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.modules.batch_parts import BatchParts
 from fairseq_bbpe.modules.masked_conv import DilatedConv
 from fairseq_bbpe.modules.residual_blocks import BLOCKS, MultiplicativeUnit, ResidualStack
@@ -125,13 +124,13 @@ def test_multiplicative_unit_is_the_equation_written_with_four_convolutions():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"block": "gated"}, "--block gated: unknown; choose one of relu, multiplicative"),
-        ({"dilations": ()}, "--dilations is empty"),
-        ({"dilations": (1, 0)}, "--dilations must all be at least 1, got 0"),
-        ({"kernel": 2, "masked": False}, "--source-kernel must be odd to have a centre, got 2"),
+        ({"block": "gated"}, "block gated: unknown; choose one of relu, multiplicative"),
+        ({"dilations": ()}, "dilations: empty"),
+        ({"dilations": (1, 0)}, "dilation 0: must be at least 1"),
+        ({"kernel": 2, "masked": False}, "kernel 2: must be odd to have a centre; try 3"),
         ({"norm": "batch"}, "normalisation .batch."),
     ],
 )
 def test_impossible_stacks_are_refused(options, words):
-    with pytest.raises((UserError, ValueError), match=words):
+    with pytest.raises(ValueError, match=words):
         ResidualStack(**{"d": 4, "sets": 1, "kernel": 3} | options)

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Translate, take gradients, draw."""
     from fairseq_bbpe.analysis.figures import figure
-    from fairseq_bbpe.analysis.gradients import draw_sensitivity, sensitivity
+    from fairseq_bbpe.analysis.gradients import draw_saliency, saliency
     from fairseq_bbpe.analysis.tables import save_table
     from fairseq_bbpe.analysis.translator import Translator
 
@@ -39,12 +39,12 @@ def run(args: argparse.Namespace) -> None:
         target = translator.encode(args.translation, translator.target)
     source_pieces = translator.pieces(source, translator.source)
     target_pieces = translator.pieces(target, translator.target)
-    found = sensitivity(translator.model, source, target, source_pieces, target_pieces, translator.spell)
+    found = saliency(translator.model, source, target, source_pieces, target_pieces, translator.spell)
 
     words = [("source", word) for word in found.source_words] + [("target", word) for word in found.target_words]
     values = [*found.source.tolist(), *found.target.tolist()]
     rows = [(*word, *(f"{value:.4f}" for value in row)) for word, row in zip(words, values, strict=True)]
     save_table(f"{prefix}.tsv", ("side", "word", *found.target_words), rows)
     with figure(f"{prefix}.png", 2 + 0.4 * len(found.target_words), 2 + 0.3 * len(rows)) as plot:
-        draw_sensitivity(found, plot)
+        draw_saliency(found, plot)
     print(translator.spell([piece for piece in target_pieces if piece != "</s>"]))

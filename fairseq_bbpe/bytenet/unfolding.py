@@ -10,6 +10,7 @@ from fairseq import utils
 from fairseq.models import FairseqEncoder, FairseqIncrementalDecoder
 from torch import Tensor, nn
 
+from fairseq_bbpe.bytenet.option_names import named_by_flags
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.modules.batch_parts import BatchParts
 from fairseq_bbpe.modules.conv_cache import ConvCache
@@ -74,16 +75,17 @@ class SourceNetwork(NgramNetwork, FairseqEncoder):
         if cfg.source_network == "birnn":
             self.network = RecurrentStack(cfg.channels, cfg.rnn_layers, bidirectional=True)
         else:
-            self.network = ResidualStack(
-                cfg.channels,
-                cfg.source_sets,
-                cfg.source_kernel,
-                dilations,
-                cfg.block,
-                cfg.norm,
-                masked=False,
-                buckets=len(buckets) if buckets else 1,
-            )
+            with named_by_flags(kernel="--source-kernel", dilation="--dilations"):
+                self.network = ResidualStack(
+                    cfg.channels,
+                    cfg.source_sets,
+                    cfg.source_kernel,
+                    dilations,
+                    cfg.block,
+                    cfg.norm,
+                    masked=False,
+                    buckets=sets,
+                )
 
     def forward(self, src_tokens, src_lengths=None, num_auxiliary=0, statistics=None, **kwargs):
         """Encode `src_tokens` (B, S).
@@ -156,22 +158,18 @@ class TargetNetwork(NgramNetwork, CachedDecoder):
         width = 2 * cfg.channels
         self.padding_idx = dictionary.pad()
         self.dropout = cfg.dropout
+        sets = len(buckets) if buckets else 1
         self.embedding, self.missing = embedding("--target-ngrams", cfg.target_ngrams, dictionary, width)
         self.join = nn.Linear(2 * width, width) if cfg.join == "concatenate" else None
         self.network: RecurrentStack | ResidualStack
         if cfg.target_network == "rnn":
             self.network = RecurrentStack(cfg.channels, cfg.rnn_layers)
         else:
-            self.network = ResidualStack(
-                cfg.channels,
-                cfg.target_sets,
-                cfg.target_kernel,
-                dilations,
-                cfg.block,
-                cfg.norm,
-                buckets=len(buckets) if buckets else 1,
-            )
-        self.norm = normalisation(cfg.norm, width, len(buckets) if buckets else 1)
+            with named_by_flags(kernel="--target-kernel", dilation="--dilations"):
+                self.network = ResidualStack(
+                    cfg.channels, cfg.target_sets, cfg.target_kernel, dilations, cfg.block, cfg.norm, buckets=sets
+                )
+        self.norm = normalisation(cfg.norm, width, sets)
         self.output = nn.Linear(width, len(dictionary))
 
     def forward(self, prev_output_tokens, encoder_out=None, incremental_state=None, **kwargs):
