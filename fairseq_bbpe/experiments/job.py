@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.experiments.budget import Budget
 from fairseq_bbpe.experiments.databin import BPE, DataBin
 from fairseq_bbpe.experiments.flags import PLUGIN, to_flags
@@ -104,7 +105,7 @@ class Job:
         if not self.data.corpus.of_bytes:
             own |= {"source-lang": self.data.corpus.source, "target-lang": self.data.corpus.target}
             own |= {"max-tokens": scale.max_tokens, "update-freq": self.update_freq}
-        return {
+        found = {
             "task": self.model.task,
             **self.model.flags,
             **getattr(self.model, scale_name),
@@ -113,6 +114,15 @@ class Job:
             "seed": self.seed,
             "save-interval-updates": scale.validate_every,
         }
+        if found.get("lr-scheduler") == "polynomial_decay" and "total-num-update" not in found:
+            # Its rate ends at 0 with the last update, so it has to know which that is.
+            if self.budget.unit != "updates":
+                raise UserError(
+                    f"{self.name}: lr-scheduler polynomial_decay ends at an update: "
+                    f"give --updates, or a budget of updates, not of {self.budget.unit}"
+                )
+            found["total-num-update"] = f"{self.budget.amount:.10g}"
+        return found
 
     def train_arguments(self, start: Path | None = None) -> list[str]:
         """Of fairseq-train, without the budget."""
