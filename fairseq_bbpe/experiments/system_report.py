@@ -19,8 +19,15 @@ def spread(values: Sequence[float]) -> str:
     return f"{mean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
 
 
-def of_systems(title: str, rows: list[dict[str, Any]], shown: list[str] | None, scale: Scale, equal: str) -> Report:
-    """The report of trained systems; of the sets only those `shown`, and those of the paper."""
+def of_systems(
+    title: str,
+    rows: list[dict[str, Any]],
+    shown: list[str] | None,
+    scale: Scale,
+    equal: str,
+    tested: Section | None = None,
+) -> Report:
+    """The report of trained systems; of the sets only those `shown`, and those of the paper; and what was `tested`."""
     by_cell: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         by_cell.setdefault((row["system"], row["set"]), []).append(row)
@@ -45,6 +52,7 @@ def of_systems(title: str, rows: list[dict[str, Any]], shown: list[str] | None, 
     if all(row["brevity_penalty"] != "-" for row in rows):
         penalties = table(lambda found: f"{mean(row['brevity_penalty'] for row in found):.3f}" if found else "")
         sections.append(("Brevity penalty of BLEU", ["", *sets], penalties))
+    sections += [tested] if tested else []
     sections.append(_taken(systems, first))
     return Report(title, {"": _columns(rows)}, sections, _notes(rows, scale, equal, by_cell, systems, sets))
 

@@ -12,6 +12,7 @@ from fairseq_bbpe.experiments.language_model import report_bits
 from fairseq_bbpe.experiments.plots import draw_contexts, draw_scores, whole_sets
 from fairseq_bbpe.experiments.report import Report
 from fairseq_bbpe.experiments.results import ends, of_text, rows_of
+from fairseq_bbpe.experiments.significance import against
 from fairseq_bbpe.experiments.system import Table
 from fairseq_bbpe.experiments.system_report import of_systems
 from fairseq_bbpe.experiments.train import best_checkpoint
@@ -29,7 +30,9 @@ def report_on(jobs: list[Job], table: Table, command: list[str]) -> Report:
     for text in texts.values():
         if text.corpus.languages:
             shown = [*(shown or []), *ends(text.file("train", "lang"))]
-    return of_systems(table.title, rows, shown, jobs[0].workspace.scale, equal_of(jobs))
+    baseline = table.baseline.get(jobs[0].workspace.scale_name)
+    tested = against(baseline, jobs, table.split) if baseline else None
+    return of_systems(table.title, rows, shown, jobs[0].workspace.scale, equal_of(jobs), tested)
 
 
 def equal_of(jobs: list[Job]) -> str:
