@@ -79,6 +79,13 @@ VERSION_EDITS = [
     Edit("fairseq/modules/dynamic_crf_layer.py", r"\bnp\.float\(", "float(", 1, "the alias np.float is gone"),
     Edit("fairseq/data/token_block_dataset.py", r"\bnp\.compat\.long\b", "int", 1, "the module np.compat is gone"),
     Edit("fairseq/data/language_pair_dataset.py", r"\bnp\.compat\.long\b", "int", 1, "the module np.compat is gone"),
+    Edit(
+        "fairseq/data/data_utils.py",
+        r'interpolation="lower",$',
+        'method="lower",',
+        1,
+        "np.percentile's argument under its name since NumPy 1.22; NumPy 2.4 has dropped the old one",
+    ),
     # --- torch >= 2.6 -----------------------------------------------------------------------------------------------
     Edit(
         "fairseq/tasks/fairseq_task.py",

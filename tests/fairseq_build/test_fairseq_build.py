@@ -16,6 +16,7 @@ import backend
 import edits
 from edit import Edit, EditError
 from fairseq.checkpoint_files import CheckpointError, load_checkpoint_as_data
+from fairseq.data import Dictionary, LanguagePairDataset
 
 DATA_OPTIONS = ["--cpu", "--no-progress-bar", "--num-workers", "0"]
 
@@ -29,7 +30,7 @@ def test_the_label_is_counted_up_with_the_edits():
     files = sorted([*folder.glob("edit*.py"), *folder.glob("added/**/*.py")])
     contents = b"".join(file.read_bytes() for file in files)
     # After a change: count LABEL up in backend.py, and write both here.
-    assert (backend.LABEL, hashlib.sha256(contents).hexdigest()[:16]) == ("bbpe.3", "b7033b5aa9bcc21f")
+    assert (backend.LABEL, hashlib.sha256(contents).hexdigest()[:16]) == ("bbpe.4", "049e2b80b5d6da82")
 
 
 @pytest.mark.parametrize("text", ["np.int, np.int", "np.int64", ""])
@@ -48,6 +49,15 @@ def test_a_file_that_is_missing_stops_the_build(tmp_path):
 
 def test_every_edit_says_what_it_is_for():
     assert all(edit.why and edit.count > 0 for edit in edits.EDITS)
+
+
+def test_sentences_are_padded_to_one_of_a_few_lengths():
+    dictionary = Dictionary()
+    sentences = [torch.full((length,), 4) for length in (2, 3, 5, 6, 9, 9, 4)]
+    lengths = list(map(len, sentences))
+    data = LanguagePairDataset(sentences, lengths, dictionary, shuffle=False, num_buckets=2)
+    # The median and the longest of the lengths (fairseq's --num-batch-buckets).
+    assert [len(data[number]["source"]) for number in range(7)] == [5, 5, 5, 9, 9, 9, 5]
 
 
 STOCK = {

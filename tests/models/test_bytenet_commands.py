@@ -17,7 +17,7 @@ ARCHITECTURES = {
     "layer": ["--arch", "bytenet_tiny"],
     "multiplicative": ["--arch", "bytenet_tiny", "--block", "multiplicative", "--join", "concatenate"],
     "conv_rnn": ["--arch", "bytenet_conv_rnn_tiny", "--norm", "layer"],
-    "birnn_rnn": ["--arch", "bytenet_birnn_rnn_tiny", "--norm", "layer"],
+    "birnn_rnn_sub_batch": ["--arch", "bytenet_birnn_rnn_tiny", "--bucket-width", "10"],
 }
 
 
