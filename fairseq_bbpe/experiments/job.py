@@ -110,9 +110,9 @@ class Job:
             **self.model.flags,
             **getattr(self.model, scale_name),
             **own,
+            "save-interval-updates": scale.validate_every,
             **self.system.flags.get(scale_name, {}),
             "seed": self.seed,
-            "save-interval-updates": scale.validate_every,
         }
         if found.get("lr-scheduler") == "polynomial_decay" and "total-num-update" not in found:
             # Its rate ends at 0 with the last update, so it has to know which that is.

@@ -34,3 +34,8 @@ def test_its_length_can_be_given(tmp_path):
 def test_other_budgets_do_not_say_which_is_the_last(unit, tmp_path):
     with pytest.raises(UserError, match=rf"^en-de/byte\+: lr-scheduler polynomial_decay .* not of {unit}"):
         job(tmp_path, Budget(unit, 3)).options()
+
+
+def test_a_systems_own_flags_win(tmp_path):
+    own = {"save-interval-updates": 7, "max-tokens": 9, "lr": 0.5}
+    assert own.items() <= job(tmp_path, Budget("updates", 100), **own).options().items()
