@@ -48,10 +48,6 @@ corpus="$output/corpus" data="$output/data-bin" checkpoints="$output/checkpoints
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-2}" OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 export PYTHONWARNINGS=ignore::UserWarning # torch, about how fairseq calls it
 
-# bfloat16 saves time where the CPU multiplies in it, and nowhere else.
-bfloat16=()
-if grep -qsE 'avx512_bf16|amx_bf16' /proc/cpuinfo; then bfloat16=(--bf16); fi
-
 say() { printf '\n== [%d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"; }
 skip() { say "$* (there already: skipped)"; }
 
@@ -85,9 +81,8 @@ else
     --user-dir "$root/fairseq_bbpe" --task translation_bbpe --arch transformer_bbpe_ctx_tiny --share-all-embeddings \
     --encoder-embed-dim "$width" --decoder-embed-dim "$width" \
     --encoder-ffn-embed-dim "$inner" --decoder-ffn-embed-dim "$inner" --dropout 0 \
-    --embed-context conv ${bfloat16[@]+"${bfloat16[@]}"} \
     --optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 1 \
-    --lr 0.003 --lr-scheduler polynomial_decay --warmup-updates "$warmup" --total-num-update "$updates" \
+    --lr 0.0015 --lr-scheduler polynomial_decay --warmup-updates "$warmup" --total-num-update "$updates" \
     --criterion label_smoothed_cross_entropy_blocks --label-smoothing 0.1 --max-tokens 1024 --max-tokens-valid 4096 \
     --max-update "$updates" --save-interval-updates "$save_every" --keep-interval-updates 1 --no-epoch-checkpoints \
     --save-dir "$checkpoints" --log-interval 50 |

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from fairseq_bbpe.experiments.job import Job
 from fairseq_bbpe.experiments.report import Section
@@ -47,18 +48,17 @@ def compare(baseline: Sequence[str], system: Sequence[str], references: Sequence
     >>> compare(worse, better, better)
     ['+96.35', '0.001', '+38.50', '0.001']
     """
-    if list(baseline) == list(
-        system
-    ):  # sacreBLEU, which asks whether chance makes a larger difference, would say 0.001
+    # Of equals sacreBLEU, which asks whether chance makes a larger difference, would say 0.001.
+    if list(baseline) == list(system):
         return ["+0.00", "1.000"] * 2
     from sacrebleu.metrics import BLEU, CHRF
-    from sacrebleu.significance import PairedTest
+    from sacrebleu.significance import PairedTest, Result
 
     metrics = {"BLEU": BLEU(references=[references]), "chrF2": CHRF(references=[references])}
-    systems = [("baseline", list(baseline)), ("system", list(system))]
+    systems: list[tuple[str, Sequence[str]]] = [("baseline", list(baseline)), ("system", list(system))]
     _, found = PairedTest(systems, metrics, [references], test_type="bs", n_samples=SAMPLES)()
     cells = []
     for metric in metrics:
-        theirs, ours = found[metric]
+        theirs, ours = cast(list[Result], found[metric])
         cells += [f"{ours.score - theirs.score:+.2f}", f"{ours.p_value:.3f}"]
     return cells
