@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fairseq_bbpe.analysis.palette import bar_style
 from fairseq_bbpe.errors import UserError
 
-CONTEXTS = ("none", "conv", "gru")
+CONTEXTS = ("none", "conv", "gru", "mixture")
 METRICS = {"bleu": "BLEU", "chrf": "chrF"}
 
 
@@ -34,19 +34,19 @@ def draw_contextualization(header: Sequence[str], rows: Sequence[Sequence[str]],
     if not scores:
         raise UserError(f"the table has no score in the column {metric}: give a table of trained systems")
 
-    for number, context in enumerate(CONTEXTS):
-        bars = [
-            (n + (number - 1) * 0.27, scores[v, context]) for n, v in enumerate(vocabularies) if (v, context) in scores
-        ]
-        drawn = axes.bar(*zip(*bars, strict=True), 0.27, label=context, **bar_style(number)) if bars else None
-        if drawn:
-            axes.bar_label(drawn, fmt="%.1f", fontsize="x-small", padding=1)
+    contexts = [context for context in CONTEXTS if any((v, context) in scores for v in vocabularies)]
+    width = 0.81 / len(contexts)
+    for number, context in enumerate(contexts):
+        at = (number - (len(contexts) - 1) / 2) * width
+        bars = [(n + at, scores[v, context]) for n, v in enumerate(vocabularies) if (v, context) in scores]
+        drawn = axes.bar(*zip(*bars, strict=True), width, label=context, **bar_style(CONTEXTS.index(context)))
+        axes.bar_label(drawn, fmt="%.1f", fontsize="x-small", padding=1)
     spread = max(scores.values()) - min(scores.values()) or 1
     bottom = max(0.0, min(scores.values()) - 0.25 * spread)
     axes.set_ylim(bottom, max(scores.values()) + 0.3 * spread)
     axes.set_xticks(range(len(vocabularies)), vocabularies)
     axes.set_ylabel(f"validation {METRICS[metric]}" + (f" (axis from {bottom:.1f})" if bottom else ""))
-    axes.legend(fontsize="small", ncols=len(CONTEXTS))
+    axes.legend(fontsize="small", ncols=len(contexts))
 
 
 def _score(value: str, metric: str) -> float:

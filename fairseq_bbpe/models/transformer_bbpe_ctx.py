@@ -41,8 +41,8 @@ class TransformerBBPE(TransformerModel):
         parser.add_argument(
             "--embed-context",
             choices=CONTEXTS,
-            help="what contextualises the source embeddings: none, conv (depth-wise convolution) or gru (Bi-GRU); "
-            "default: gru",
+            help="what contextualises the source embeddings: none, conv (depth-wise convolution), gru (Bi-GRU), or "
+            "mixture (each head of the first layer mixes convolutions of kernels 0 to 7); default: gru",
         )
         parser.add_argument(
             "--embed-context-kernel",

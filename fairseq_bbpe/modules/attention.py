@@ -23,6 +23,10 @@ class MultiheadAttention(nn.Module):
         drop: a dropout module whose `p` is the rate for the attention weights
         causal: a query attends to its own and earlier positions only, where a mask is given at all
 
+    Attributes:
+        contexts: None, or what each head's queries, keys and values ``(B, H, T, D)``, with their padding mask, become
+            before they meet, such as a `MixtureOfContexts`; for attention within a whole sequence, not step by step
+
     Raises `ValueError` if the heads do not share the width evenly.
     """
 
@@ -44,6 +48,7 @@ class MultiheadAttention(nn.Module):
             nn.init.xavier_uniform_(projection.weight, gain=gain)
         nn.init.xavier_uniform_(self.out_proj.weight)
         nn.init.zeros_(self.out_proj.bias)
+        self.contexts: nn.Module | None = None
 
     def forward(
         self,
@@ -87,7 +92,10 @@ class MultiheadAttention(nn.Module):
                 queries = queries.permute(1, 2, 0, 3)
                 keys, values = cache.append(keys[0], values[0])
             else:
-                queries, keys, values = self._project(query, self.q_proj, self.k_proj, self.v_proj)
+                projected = self._project(query, self.q_proj, self.k_proj, self.v_proj)
+                if self.contexts is not None:
+                    projected = [self.contexts(part, key_padding_mask) for part in projected]
+                queries, keys, values = projected
             mask = None if step else attn_mask
             out, weights = self._attend(queries, keys, values, key_padding_mask, mask, need_weights)
         if incremental_state is not None:

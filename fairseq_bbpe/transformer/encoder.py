@@ -7,9 +7,10 @@ from torch import Tensor
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.modules.attention_cache import sentence_order
 from fairseq_bbpe.modules.contextualizer import BiGRU, DepthwiseConv
+from fairseq_bbpe.modules.mixture_of_contexts import MixtureOfContexts
 from fairseq_bbpe.transformer.layers import Dropout, EncoderLayer, uses_own_attention, wrapped
 
-CONTEXTS = ("none", "conv", "gru")
+CONTEXTS = ("none", "conv", "gru", "mixture")
 # The paper leaves open where the positions join. The second is its authors' code (fairseq's examples/byte_level_bpe).
 CONTEXT_ORDERS = ("context-first", "positions-first")
 
@@ -32,11 +33,33 @@ def build_contextualizer(cfg):
         if dim % 2:
             raise UserError(f"--encoder-embed-dim {dim}: --embed-context gru splits it in two; give an even number")
         return BiGRU(dim, layers)
+    if cfg.embed_context == "mixture":
+        _check_mixture(cfg)
+        return None  # it is part of the first layer's attention
     raise UserError(f"--embed-context {cfg.embed_context}: give one of {', '.join(CONTEXTS)}")
+
+
+def _check_mixture(cfg) -> None:
+    if cfg.embed_context_layers != 1:
+        raise UserError(
+            f"--embed-context-layers {cfg.embed_context_layers}: --embed-context mixture is one layer; give 1"
+        )
+    if cfg.embed_context_order != "context-first":
+        raise UserError(
+            f"--embed-context-order {cfg.embed_context_order}: the contexts of --embed-context mixture belong to the "
+            "first layer's heads, after the positions; leave it out"
+        )
+    if not uses_own_attention(cfg):
+        raise UserError(
+            "--embed-context mixture: it is part of this plugin's attention, which --quant-noise-pq, "
+            "--encoder-xformers-att-config, --decoder-xformers-att-config and --cross-self-attention replace"
+        )
 
 
 class TransformerBBPEEncoder(TransformerEncoderBase):
     """fairseq's Transformer encoder on contextualised embeddings."""
+
+    first_layer = True  # the next to be built
 
     def __init__(self, cfg, dictionary, embed_tokens, return_fc=False):
         super().__init__(cfg, dictionary, embed_tokens, return_fc)
@@ -45,8 +68,10 @@ class TransformerBBPEEncoder(TransformerEncoderBase):
         self.shares_source = uses_own_attention(cfg)
 
     def build_encoder_layer(self, cfg):
-        """One layer, wrapped as fairseq wraps its own."""
-        return wrapped(EncoderLayer(cfg, return_fc=self.return_fc), cfg)
+        """One layer, wrapped as fairseq wraps its own; the first has the mixture of contexts, if there is one."""
+        mixes, self.first_layer = self.first_layer and cfg.embed_context == "mixture", False
+        contexts = MixtureOfContexts(cfg.encoder.embed_dim // cfg.encoder.attention_heads) if mixes else None
+        return wrapped(EncoderLayer(cfg, self.return_fc, contexts), cfg)
 
     def forward_embedding(self, src_tokens, token_embedding=None):
         """`(B, T)` ids -> `(B, T, C)` contextualised embeddings with positions, and without them.

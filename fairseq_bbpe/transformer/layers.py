@@ -64,8 +64,10 @@ class EncoderLayer(_OwnParts, TransformerEncoderLayerBase):
 
     FUSED = ("in_proj", "out_proj", "fc1", "fc2")
 
-    def __init__(self, cfg, return_fc=False):
+    def __init__(self, cfg, return_fc=False, contexts: nn.Module | None = None):
         super().__init__(cfg, return_fc)
+        if contexts is not None:
+            self.get_submodule("self_attn").contexts = contexts
         for name in self.FUSED:
             delattr(self, f"{name}_weight")
             delattr(self, f"{name}_bias")

@@ -113,6 +113,7 @@ def test_neighbours_stand_after_their_piece():
     ("options", "message"),
     [
         ({"embed_context": "gru"}, "--embed-context gru has no exact equal"),
+        ({"embed_context": "mixture"}, "--embed-context mixture has no exact equal"),
         ({"embed_context": "conv", "embed_context_layers": 2}, "--embed-context-layers 2 has"),
         ({"embed_context": "conv", "embed_context_order": "positions-first"}, "--embed-context-order positions-first"),
         ({"embed_context": "none", "activation_fn": "tanh"}, "--activation-fn tanh"),

@@ -56,7 +56,7 @@ def test_the_published_sizes(arch, context, symbols, millions):
     assert round(sum(p.numel() for p in model.parameters()) / 1e6) == millions
 
 
-@pytest.mark.parametrize("context", ["none", "conv", "gru"])
+@pytest.mark.parametrize("context", ["none", "conv", "gru", "mixture"])
 @pytest.mark.parametrize("left_pad", [True, False], ids=["left", "right"])
 @pytest.mark.parametrize("gradient", [True, False], ids=["as trained", "as generated"])
 def test_what_a_sentence_becomes_does_not_depend_on_its_batch(context, left_pad, gradient):
@@ -82,8 +82,27 @@ def test_an_even_kernel_is_refused():
         _build("transformer_bbpe_ctx_tiny", embed_context="conv", embed_context_kernel=4)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"embed_context_layers": 2}, "--embed-context-layers 2: --embed-context mixture is one layer"),
+        ({"embed_context_order": "positions-first"}, "--embed-context-order positions-first: .* leave it out"),
+        ({"quant_noise_pq": 0.1}, "mixture: it is part of this plugin's attention, which --quant-noise-pq"),
+    ],
+)
+def test_what_a_mixture_cannot_do_is_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        _build("transformer_bbpe_ctx_tiny", embed_context="mixture", **options)
+
+
+def test_a_mixture_belongs_to_the_first_layer_of_the_encoder_alone():
+    model = _build("transformer_bbpe_ctx_tiny", embed_context="mixture")
+    mixtures = {name.rsplit(".contexts.", 1)[0] for name, _ in model.named_parameters() if ".contexts." in name}
+    assert mixtures == {"encoder.layers.0.self_attn"}
+
+
 def test_an_unknown_context_is_refused():
-    with pytest.raises(UserError, match="none, conv, gru"):
+    with pytest.raises(UserError, match="none, conv, gru, mixture"):
         _build("transformer_bbpe_ctx_tiny", embed_context="lstm")
 
 

@@ -65,7 +65,7 @@ def test_equals_fairseqs(training, left_source, left_target, options):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("context", ["none", "conv", "gru"])
+@pytest.mark.parametrize("context", ["none", "conv", "gru", "mixture"])
 @pytest.mark.parametrize("left", [True, False])
 def test_steps_equal_the_whole_also_after_reordering(context, left):
     model = build(embed_context=context)[0].eval()

@@ -12,6 +12,7 @@ import pytest
 import torch
 from fairseq.data import Dictionary
 from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
+from test_mixture_of_contexts import mixture
 
 import fairseq_bbpe.plugin  # noqa: F401
 
@@ -50,13 +51,16 @@ class Reference:
 
     def attention(self, name, x, memory, causal=False):
         """Eq. 1: softmax(Q K^T / sqrt(d_k)) V, for each head on its own third of the channels."""
-        q, k, v = (self.linear(f"{name}.{p}_proj", y) for p, y in (("q", x), ("k", memory), ("v", memory)))
+        projected = [self.linear(f"{name}.{p}_proj", y) for p, y in (("q", x), ("k", memory), ("v", memory))]
         heads = []
-        for head in np.split(np.arange(q.shape[1]), SIZES["attention_heads"]):
-            scores = q[:, head] @ k[:, head].T / math.sqrt(len(head))
+        for head in np.split(np.arange(x.shape[1]), SIZES["attention_heads"]):
+            q, k, v = (part[:, head] for part in projected)
+            if f"{name}.contexts.router.weight" in self.w:
+                q, k, v = (mixture(self.w, f"{name}.contexts.", part) for part in (q, k, v))
+            scores = q @ k.T / math.sqrt(len(head))
             if causal:
                 scores = np.where(np.tri(len(x), dtype=bool), scores, -np.inf)
-            heads.append(softmax(scores) @ v[:, head])
+            heads.append(softmax(scores) @ v)
         return self.linear(f"{name}.out_proj", np.concatenate(heads, axis=1))
 
     def feed_forward(self, name, x):
@@ -97,7 +101,7 @@ class Reference:
 
 
 @pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
-@pytest.mark.parametrize("context", ["none", "conv"])
+@pytest.mark.parametrize("context", ["none", "conv", "mixture"])
 @pytest.mark.parametrize("left", [True, False], ids=["padded left", "padded right"])
 def test_the_whole_model_is_the_papers_equations(train, context, left):
     torch.manual_seed(4)

@@ -1,6 +1,6 @@
 """Draw Figure 4 of the BBPE paper from tables of scores.
 
-Their columns are vocabulary, context, which is none, conv or gru, and bleu or chrf.
+Their columns are vocabulary, context, which is none, conv, gru or mixture, and bleu or chrf.
 """
 
 import argparse
