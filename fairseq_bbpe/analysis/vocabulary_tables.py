@@ -1,10 +1,11 @@
-"""The BBPE paper's tables of text and vocabularies, each from parallel text and the vocabularies learned on it."""
+"""Tables of text and vocabularies, the BBPE paper's and one more, each from parallel text and what is learned on it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from fairseq_bbpe.analysis.character_sets import DATASET_COLUMNS, count_characters, dataset_row
+from fairseq_bbpe.analysis.language_costs import count_lengths, gini, premiums
 from fairseq_bbpe.analysis.parallel_text import ParallelText
 from fairseq_bbpe.analysis.partial_characters import PARTIAL_COLUMNS, partial_row
 from fairseq_bbpe.analysis.piece_counts import count_by_language, count_pieces
@@ -70,6 +71,26 @@ def sharing(
         counts = count_by_language(text, vocabulary, workers)
         columns[vocabulary.name] = sharing_column(vocabulary.pieces, counts, among)
     return ("languages", *columns), list(zip(range(len(among) + 1), *columns.values(), strict=False))
+
+
+def premium_tables(text: ParallelText, vocabularies: Vocabularies, workers: int = 1) -> tuple[Table, list[tuple]]:
+    """Premiums by language, a column a vocabulary; and for each vocabulary what sums them up.
+
+    A summary is (vocabulary, mean pieces of a source line, of a target line, highest premium, its language, Gini).
+    """
+    counts: dict = {}
+    columns, summary = {}, []
+    for vocabulary in vocabularies:
+        counts = count_lengths(text, vocabulary, workers)
+        found = columns[vocabulary.name] = premiums(counts)
+        source, target = (sum(count[side] for count in counts.values()) / text.lines for side in ("source", "target"))
+        highest, language = max((premium, language) for language, premium in found.items())
+        summary.append((vocabulary.name, source, target, highest, language, gini([*found.values()])))
+    rows = [
+        (language, count["lines"], *(f"{column[language]:.3f}" for column in columns.values()))
+        for language, count in sorted(counts.items(), key=lambda item: (-item[1]["lines"], item[0]))
+    ]
+    return (("language", "lines", *columns), rows), summary
 
 
 def tokens(vocabularies: Vocabularies, name: str, source: str, target: str) -> Table:

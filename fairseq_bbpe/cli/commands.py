@@ -26,6 +26,7 @@ COMMANDS = {
     "analyze lengths": "mean lengths of sentences in tokens (Table 4)",
     "analyze frequencies": "how often pieces occur, by rank (Figure 2)",
     "analyze sharing": "in how many languages pieces occur (Figure 3)",
+    "analyze premiums": "what a vocabulary costs each language, against its translation",
     "analyze tokens": "one sentence in every vocabulary (Figures 1 and 5)",
     "analyze length-correlation": "correlation between source and target lengths (ByteNet paper, Figure 5)",
     "analyze saliency": "which source and target words a translation depends on (ByteNet paper, Figure 6)",

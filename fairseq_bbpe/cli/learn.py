@@ -12,8 +12,10 @@ from tqdm import tqdm
 
 from fairseq_bbpe.cli.arguments import add_output, add_workers, positive
 from fairseq_bbpe.corpus.checks import require_text
+from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.lines import read_lines
 from fairseq_bbpe.vocabularies.byte_level import Vocabulary
+from fairseq_bbpe.vocabularies.language_balance import balanced_lines
 
 EXAMPLE = "fairseq-bbpe learn --input train.ja train.en --vocab-size 4096 --output bbpe4k"
 
@@ -39,18 +41,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="learn from so many lines, drawn evenly from all input and always the same; only they are kept in memory "
         "(default: from all lines)",
     )
+    parser.add_argument(
+        "--balance",
+        type=float,
+        metavar="T",
+        help="temperature sampling: draw lines so that a language with a share p of them gets one proportional to "
+        "p^(1/T); 5 is usual, 1 leaves the text as it stands (default: all lines, once)",
+    )
+    parser.add_argument(
+        "--languages",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="for --balance, the language code of each line of the first --input, of the second ...; an --input "
+        "without such a file is a language of its own",
+    )
     parser.add_argument("--verbose", action="store_true", help="let sentencepiece log what it does")
     add_workers(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Learn, and write both files."""
-    for path in args.input:
-        require_text(path, "--input")
+    for flag, paths in (("--input", args.input), ("--languages", args.languages)):
+        for path in paths:
+            require_text(path, flag)
+    if args.balance is not None:
+        lines = balanced_lines(args.input, args.languages, args.balance)
+    elif args.languages:
+        raise UserError("--languages: only --balance needs them: give --balance 5, or leave them out")
+    else:
+        lines = chain.from_iterable(map(read_lines, args.input))
     # disable=None: a bar only where stderr is a terminal.
-    lines = tqdm(chain.from_iterable(map(read_lines, args.input)), desc="reading", unit=" lines", disable=None)
+    reading = tqdm(lines, desc="reading", unit=" lines", disable=None)
     vocabulary = Vocabulary.learn(
-        lines, args.vocab_size, sample=args.sample or 0, workers=args.workers, verbose=args.verbose
+        reading, args.vocab_size, sample=args.sample or 0, workers=args.workers, verbose=args.verbose
     )
     model, dictionary = vocabulary.save(args.output)
     print(f"wrote {model} and {dictionary}: {len(vocabulary)} pieces", file=sys.stderr)

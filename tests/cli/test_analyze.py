@@ -60,6 +60,13 @@ def test_every_kind_of_table_by_the_command(folder, tmp_path):
     header, rows = read_table(tmp_path / "table")
     assert (header, [row[0] for row in rows]) == (["languages", "bbpe:300", "char"], ["0", "1", "2"])
     assert sum(int(row[1]) for row in rows) == 300
+    said = analyze("premiums", folder, "--vocab", "bbpe:300", "byte", *out, "--languages", folder / "lang").stdout
+    # In bytes (33 + 0) / (22 + 7), 17 / 12 and 11 / 12: sum_ij |x_i - x_j| is 2, and the sum 3.471.
+    assert said.splitlines()[1] == "byte: 15.25 + 13.25 pieces a line, highest premium 1.417 (ar), Gini 0.0960"
+    header, rows = read_table(tmp_path / "table")
+    assert header == ["language", "lines", "bbpe:300", "byte"]
+    of_bytes = [(language, lines, premium) for language, lines, _, premium in rows]
+    assert of_bytes == [("ja", "10", "1.138"), ("ar", "5", "1.417"), ("fr", "5", "0.917")]
 
 
 def test_killed_and_started_again(corpus, tmp_path):
@@ -108,10 +115,13 @@ def test_killed_and_started_again(corpus, tmp_path):
             ["--vocab", "byte", "--languages", "lang", "--among", "it"],
             "--among it: not in lang, which has ar",
         ),
+        ("premiums", ["--vocab", "byte", "--languages", "en.short"], "en.short has 1: give files of parallel lines"),
+        ("premiums", ["--vocab", "byte", "--languages", "lang", "--target", "blank"], "ar: all its target lines are"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(folder, tmp_path, kind, arguments, message):
     (tmp_path / "en.short").write_text("one line\n")
+    (tmp_path / "blank").write_text("a\n\na\n\n" * 5)
     (tmp_path / "src.model").write_text("not a model\n")
     for name in ("src", "en", "lang"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
