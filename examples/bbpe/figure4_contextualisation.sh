@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Figure 4: X-En validation BLEU by vocabulary and contextualization.
+# Figure 4: validation BLEU by vocabulary and contextualization, on X-En; at the scale small on En-De.
 # Takes the options of `fairseq-bbpe reproduce`; --help lists them.
 root="$(cd "$(dirname "$0")/../.." && pwd)"
 PATH="$root/.venv/bin:$PATH" PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" exec fairseq-bbpe reproduce figure4 "$@"

@@ -31,6 +31,7 @@ def draw_scores(rows: Rows, metric: str, path: str) -> None:
             axes.barh(number, mean(scores), color="#4477aa", height=0.6)
             axes.plot(scores, [number] * len(scores), ".", color="black")
             axes.annotate(f" {mean(scores):.1f}", (max(scores), number), va="center", fontsize="small")
+        axes.margins(x=0.12)  # room for the scores
         axes.set_yticks(range(len(labels)), labels)
         axes.invert_yaxis()
         axes.set_xlabel(f"{NAMES[metric]}; a point is a seed")
