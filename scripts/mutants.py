@@ -45,6 +45,7 @@ HEAVY = [
     "omegaconf",
     "yaml",
 ]
+PASSED_OR_FAILED = (0, 1)  # pytest's statuses where every file of tests could be imported
 SURVIVED = (0, 5)  # pytest's statuses where nothing failed, or nothing ran
 
 
@@ -62,7 +63,9 @@ def baseline(package: str, chosen: list[str] | None) -> Plugin:
             file.flush()
             return status
 
-        os.waitpid(in_fork(work, 1200), 0)
+        status = os.waitstatus_to_exitcode(os.waitpid(in_fork(work, 1200), 0)[1])
+        if status not in PASSED_OR_FAILED:
+            sys.exit(f"{package}: the tests do not run: see python -m pytest {' '.join(files)}")
         file.seek(0)
         plugin = Plugin()
         reached, plugin.seconds, plugin.outcomes = pickle.load(file)
