@@ -1,0 +1,75 @@
+"""fairseq's own options of a Transformer do with our layers what they do with fairseq's."""
+
+from argparse import Namespace
+
+import pytest
+import torch
+from fairseq.models.transformer import transformer_decoder, transformer_encoder
+from fairseq.modules import FairseqDropout
+from test_decoder import PADDING, SYMBOLS, beside_fairseqs, build, padded, sentences
+
+from fairseq_bbpe.transformer import layers
+
+WRAPPERS = ("checkpoint_wrapper", "fsdp_wrap")
+
+
+@pytest.mark.parametrize("checkpointed", [{}, {"checkpoint_activations": True}, {"offload_activations": True}],
+                         ids=["plain", "checkpointed", "offloaded"])  # fmt: skip
+def test_layers_are_wrapped_as_fairseq_wraps_its_own(checkpointed, monkeypatch):
+    """For recomputed activations, and for fairscale's sharded training, which a CPU cannot run."""
+    calls = []
+
+    def recorder(name):
+        def wrap(layer, **options):
+            assert isinstance(layer, torch.nn.Module)
+            calls.append((name, options))
+            return torch.nn.Sequential(layer)
+
+        return wrap
+
+    for module in (layers, transformer_encoder, transformer_decoder):
+        for name in WRAPPERS:
+            monkeypatch.setattr(module, name, recorder(name))
+    models, found = [], []
+    for settings in ({"embed_context": "none"}, {"arch": "transformer"}):
+        calls.clear()
+        models.append(build(min_params_to_wrap=1234, **settings, **checkpointed)[0])
+        found.append(list(calls))
+    assert found[0] == found[1]
+    for side in (models[0].encoder, models[0].decoder):  # what a wrapper returns is the layer
+        assert all(isinstance(layer, torch.nn.Sequential) for layer in side.layers)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("options", [{"quant_noise_pq": 0.5, "quant_noise_pq_block_size": 4}, {"cross_self_attention": True}])  # fmt: skip
+def test_what_is_fairseqs_attention_alone_equals_fairseqs(options, training):
+    """Quantization noise, on products and embeddings, drops the same blocks for the same seed."""
+    ours, theirs, _ = beside_fairseqs(dropout=0.0, **options)
+    source, target = padded(sentences(5, 8, 3), True), padded(sentences(7, 2, 4), False)
+    outputs = []
+    for model in (ours, theirs):
+        torch.manual_seed(7)
+        outputs.append(model.double().train(training)(source, None, target)[0])
+    kept = target.ne(PADDING)
+    torch.testing.assert_close(outputs[0][kept], outputs[1][kept], atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("module", ["TransformerEncoder", "TransformerDecoder", "MultiheadAttention", None])
+def test_dropout_that_generation_retains_is_retained_in_the_same_places(module):
+    """`--retain-dropout` and `--retain-dropout-modules`."""
+    options = {"retain_dropout": True, "retain_dropout_modules": module and [module]}
+    generation = Namespace(beam=5, no_beamable_mm=False, print_alignment=None, replace_unk=None, **options)
+    retained = []
+    for model in beside_fairseqs(dropout=0.1)[:2]:
+        model.prepare_for_inference_(Namespace(generation=generation, bpe=None))
+        drops = {name: part for name, part in model.named_modules() if isinstance(part, FairseqDropout)}
+        retained.append({name for name, part in drops.items() if part.apply_during_inference})
+    assert retained[0] == retained[1]
+    assert retained[0]
+
+
+def test_a_rate_of_zero_returns_its_input_and_draws_nothing():
+    drop, x = layers.Dropout(0.0).train(), torch.randn(3, SYMBOLS)
+    before = torch.get_rng_state()
+    assert drop(x) is x
+    assert torch.equal(torch.get_rng_state(), before)
