@@ -41,7 +41,9 @@ def test_layers_are_wrapped_as_fairseq_wraps_its_own(checkpointed, monkeypatch):
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("options", [{"quant_noise_pq": 0.5, "quant_noise_pq_block_size": 4}, {"cross_self_attention": True}])  # fmt: skip
+@pytest.mark.parametrize(
+    "options", [{"quant_noise_pq": 0.5, "quant_noise_pq_block_size": 4}, {"cross_self_attention": True}]
+)
 def test_what_is_fairseqs_attention_alone_equals_fairseqs(options, training):
     """Quantization noise, on products and embeddings, drops the same blocks for the same seed."""
     ours, theirs, _ = beside_fairseqs(dropout=0.0, **options)
