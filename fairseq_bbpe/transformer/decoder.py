@@ -39,7 +39,7 @@ class TransformerBBPEDecoder(TransformerDecoderBase):
         asked = self.needs_weights or alignment_layer is not None or alignment_heads is not None
         weights_of = (self.num_layers - 1 if alignment_layer is None else alignment_layer) if asked else None
         source, source_mask = _source(encoder_out)
-        padding_mask = self._padding_mask(prev_output_tokens)
+        padding_mask = self._padding_mask(prev_output_tokens, sees_all=full_context_alignment)
         x = self._embed(prev_output_tokens, incremental_state)
         # B x T x C -> T x B x C
         x = x.transpose(0, 1).contiguous()
@@ -95,9 +95,9 @@ class TransformerBBPEDecoder(TransformerDecoderBase):
             x = self.layernorm_embedding(x)
         return self.dropout_module(x)
 
-    def _padding_mask(self, tokens):
-        """`(B, T)`, or None where no padding lies before a token: no position sees what comes after it."""
-        if self.cross_self_attention:
+    def _padding_mask(self, tokens, sees_all=False):
+        """`(B, T)`, or None where no padding lies before a token, unless a position sees what comes after it."""
+        if self.cross_self_attention or sees_all:
             return tokens.eq(self.padding_idx)
         padded = self.left_pad_target
         if not self.training or tokens.device.type == "cpu":

@@ -1,5 +1,7 @@
 """The trie of n-grams: how keys are made, tables that lack something, and embeddings that fit a checkpoint's table."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given
@@ -46,6 +48,23 @@ def test_lengths_without_ngrams_and_tables_without_lengths_give_no_row():
 def test_a_table_that_cannot_be_read_says_why(tmp_path):
     with pytest.raises(ValueError, match=r"absent\.pt: cannot be read \(No such file or directory\)"):
         NgramTable.load(tmp_path / "absent.pt", symbols=10)
+
+
+class Harmful:
+    """Creates a file where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_table_that_would_run_code_is_refused(tmp_path):
+    torch.save({"symbols": 10, "keys": [Harmful(tmp_path / "harm")]}, tmp_path / "table.pt")
+    with pytest.raises(ValueError, match=r"table\.pt: not a table of n-grams"):
+        NgramTable.load(tmp_path / "table.pt", symbols=10)
+    assert not (tmp_path / "harm").exists()
 
 
 def embedding_of(*texts) -> NgramEmbedding:

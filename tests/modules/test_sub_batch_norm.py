@@ -206,6 +206,14 @@ def test_the_first_releases_sets_are_pooled_channel_by_channel():
     assert norm.columns_seen.tolist() == [20, 0, 4]
 
 
+def test_a_set_of_the_first_release_with_a_single_column_is_kept():
+    old = {"weight": torch.ones(1), "bias": torch.zeros(1), "batches_seen": torch.tensor([0, 0, 1, 0])}
+    old |= {"running_mean": torch.full((4, 1), 3.0), "running_var": torch.full((4, 1), 0.5)}
+    norm = SubBatchNorm(1, buckets=2)
+    norm.load_state_dict(old)
+    assert (norm.running_mean.tolist(), norm.running_var.tolist()) == ([[3], [0]], [[0.5], [1]])
+
+
 def test_a_normalisation_by_its_name():
     norm = normalisation("sub_batch", 4, buckets=3)
     assert isinstance(norm, SubBatchNorm)

@@ -19,7 +19,7 @@ def build(arch="transformer_bbpe_ctx_tiny", **options):
         dictionary.add_symbol(str(symbol))
     sizes = {f"{side}_{name}": 32 for side in ("encoder", "decoder") for name in ("embed_dim", "ffn_embed_dim")}
     sizes |= {f"{side}_{name}": 2 for side in ("encoder", "decoder") for name in ("layers", "attention_heads")}
-    args = Namespace(arch=arch, share_all_embeddings=True, **sizes, **options)
+    args = Namespace(arch=arch, **{"share_all_embeddings": True, **sizes, **options})
     ARCH_CONFIG_REGISTRY[arch](args)
     task = Namespace(source_dictionary=dictionary, target_dictionary=dictionary)
     torch.manual_seed(0)

@@ -75,3 +75,27 @@ def test_a_rate_of_zero_returns_its_input_and_draws_nothing():
     before = torch.get_rng_state()
     assert drop(x) is x
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_what_drops_between_products_draws_by_this_projects_dropout():
+    """Attention alone reads its rate from fairseq's."""
+    model = build(embed_context="none", dropout=0.1)[0]
+    kinds = {name: type(part) for name, part in model.named_modules() if isinstance(part, FairseqDropout)}
+    assert {name for name, kind in kinds.items() if kind is FairseqDropout} == {
+        name for name in kinds if name.endswith("attn.dropout_module")
+    }
+    assert set(kinds.values()) == {FairseqDropout, layers.Dropout}
+
+
+@torch.no_grad()
+def test_a_model_loads_what_another_saved_and_nothing_more():
+    """fairseq's encoder layer would add a second copy of its weights as it loads."""
+    source, target = padded(sentences(5, 8), True), padded(sentences(4, 4), False)
+    saved, new = (build(embed_context="conv")[0].eval() for _ in range(2))
+    for parameter in saved.parameters():
+        parameter.add_(torch.randn(parameter.shape) / 10)
+    state = saved.state_dict()
+    names = list(state)
+    new.load_state_dict(state)
+    assert list(state) == list(new.state_dict()) == names
+    assert torch.equal(new(source, None, target)[0], saved(source, None, target)[0])

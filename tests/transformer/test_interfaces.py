@@ -1,0 +1,163 @@
+"""What encoder and decoder return and accept beside the usual: all that fairseq's do."""
+
+import copy
+
+import pytest
+import torch
+from fairseq.models.transformer import TransformerDecoderBase, TransformerEncoderBase
+from test_decoder import PADDING, SYMBOLS, beside_fairseqs, build, padded, sentences
+
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.transformer.decoder import TransformerBBPEDecoder
+from fairseq_bbpe.transformer.encoder import TransformerBBPEEncoder
+
+
+def assert_close(mine, theirs):
+    # fairseq's softmax is of 32 bits where weights are asked for.
+    torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=0)
+
+
+def both(ours, theirs):
+    """Two encoders or two decoders, for training, with the weights of the first."""
+    theirs.load_state_dict(ours.state_dict(), strict=False)  # fairseq's fused copies are in training not used
+    return [module.double().train() for module in (ours, theirs)]
+
+
+@pytest.mark.parametrize("left", [True, False])
+@pytest.mark.parametrize("all_states", [True, False])
+def test_the_encoder_returns_all_that_fairseqs_returns(left, all_states):
+    models = beside_fairseqs(dropout=0.0)[:2]
+    source = padded(sentences(5, 8, 3), left)
+    mine, theirs = (m.double().train().encoder(source, None, return_all_hiddens=all_states) for m in models)
+    assert mine.keys() == theirs.keys()
+    assert [len(mine["encoder_states"]), len(mine["fc_results"])] == ([3, 0] if all_states else [0, 0])
+    theirs["fc_results"] = []  # of one None for each layer
+    seen = source.ne(PADDING).T
+    for name, expected in theirs.items():
+        assert len(mine[name]) == len(expected)
+        for a, b in zip(mine[name], expected, strict=True):
+            assert a.dtype == b.dtype
+            assert_close(a[seen] if a.shape[:2] == seen.shape else a, b[seen] if b.shape[:2] == seen.shape else b)
+
+
+def test_the_encoder_returns_what_its_feed_forward_networks_give_out_where_it_is_asked_to():
+    cfg, embedding = (model := build(embed_context="none", dropout=0.0)[0]).encoder.cfg, model.encoder.embed_tokens
+    arguments = (cfg, model.encoder.dictionary, embedding, True)
+    encoders = both(TransformerBBPEEncoder(*arguments), TransformerEncoderBase(*arguments))
+    source = padded(sentences(5, 8, 3), left=False)
+    mine, theirs = (encoder(source, None, return_all_hiddens=True)["fc_results"] for encoder in encoders)
+    assert len(mine) == 2
+    for a, b in zip(mine, theirs, strict=True):
+        assert_close(a, b)
+    assert encoders[0](source, None)["fc_results"] == []
+
+
+def test_embeddings_that_are_given_take_the_place_of_the_tokens_own():
+    ours, theirs, _ = beside_fairseqs(dropout=0.0)
+    source, given = padded(sentences(5, 5), left=False), torch.randn(2, 5, 32, dtype=torch.double)
+    mine, other = (
+        m.double().train().encoder(source, None, token_embeddings=given)["encoder_out"][0] for m in (ours, theirs)
+    )
+    assert_close(mine, other)
+    assert (mine - ours.encoder(source, None)["encoder_out"][0]).abs().max() > 0.1
+
+
+@torch.no_grad()
+def test_an_encoder_with_fairseqs_attention_repeats_its_sentences_as_fairseqs_does():
+    ours, theirs, _ = beside_fairseqs(dropout=0.0, cross_self_attention=True)
+    order = torch.arange(3).repeat_interleave(2)
+    source = padded(sentences(5, 8, 3), left=False)
+    mine, other = (
+        m.double().train().encoder.reorder_encoder_out(m.encoder(source, None), order) for m in (ours, theirs)
+    )
+    assert mine.keys() == other.keys()
+    seen = source[order].ne(PADDING).T
+    assert_close(mine["encoder_out"][0][seen], other["encoder_out"][0][seen])
+    assert torch.equal(mine["encoder_padding_mask"][0], other["encoder_padding_mask"][0])
+
+
+def test_an_update_on_a_gpu_never_waits_to_see_where_padding_is():
+    """On the device `meta` it is an error to look at a value; for a GPU's value an update would have to wait."""
+    model = build(embed_context="none", encoder_learned_pos=True, decoder_learned_pos=True)[0].to("meta").train()
+    tokens = torch.zeros(3, 7, dtype=torch.long, device="meta")
+    assert model.encoder(tokens, None)["encoder_padding_mask"][0].shape == (3, 7)
+    for left, shape in ((True, (3, 7)), (False, None)):
+        model.decoder.left_pad_target = left
+        mask = model.decoder._padding_mask(tokens)
+        assert (mask if mask is None else mask.shape) == shape
+
+
+@pytest.mark.parametrize("options", [
+    {"no_cross_attention": True}, {"no_token_positional_embeddings": True}, {"no_scale_embedding": True},
+    {"decoder_learned_pos": True, "encoder_learned_pos": True}, {"activation_fn": "gelu"},
+    {"share_all_embeddings": False, "adaptive_softmax_cutoff": "20,40"}])  # fmt: skip
+@torch.no_grad()
+def test_models_of_other_shapes_equal_fairseqs_at_once_and_step_by_step(options):
+    ours, theirs, _ = beside_fairseqs(dropout=0.0, **options)
+    source, target = padded(sentences(5, 8, 3), True), torch.randint(4, SYMBOLS, (3, 6))
+    outputs = [model.double().train()(source, None, target)[0] for model in (ours, theirs)]
+    assert_close(*outputs)
+    encoded, state = ours.eval().encoder(source, None), {}
+    for step in range(6):
+        got = ours.decoder(target[:, : step + 1], encoder_out=encoded, incremental_state=state)[0]
+        assert_close(got[:, -1], outputs[0][:, step])
+
+
+@torch.no_grad()
+def test_a_decoder_projects_from_embeddings_and_to_outputs_of_other_widths():
+    model, dictionary = build(embed_context="none", dropout=0.0, share_all_embeddings=False)
+    cfg = copy.deepcopy(model.decoder.cfg)
+    cfg.decoder.output_dim, cfg.share_decoder_input_output_embed = 20, False
+    arguments = cfg, dictionary, torch.nn.Embedding(len(dictionary), 24, PADDING)
+    decoders = both(TransformerBBPEDecoder(*arguments), TransformerDecoderBase(*arguments))
+    encoded = model.double().encoder(padded(sentences(5, 3), True), None)
+    target = torch.randint(4, SYMBOLS, (2, 6))
+    features, others = (d(target, encoder_out=encoded, features_only=True)[0] for d in decoders)
+    assert features.shape == (2, 6, 20)
+    assert_close(features, others)
+    assert_close(*(d(target, encoder_out=encoded)[0] for d in decoders))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("left", [True, False])
+def test_a_target_read_as_a_whole_sees_its_future_but_no_padding(left):
+    """`full_context_alignment` of Garg et al. (2019): alignments of a target that is known."""
+    ours, theirs, _ = beside_fairseqs(dropout=0.0)
+    source, target = padded(sentences(5, 8), True), padded(sentences(7, 4), left)
+    outputs = []
+    for model in (ours, theirs):
+        encoded = model.double().train().encoder(source, None)
+        outputs.append(model.decoder.extract_features(target, encoded, None, True, 0)[0])
+        inner = model.decoder.extract_features(target, encoded)[1]["inner_states"]
+        assert [state.shape for state in inner] == [(7, 2, 32)] * 3
+    kept = target.ne(PADDING)
+    assert_close(outputs[0][kept], outputs[1][kept])
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"embed_context": "cnn"}, "--embed-context cnn: give one of none, conv, gru, mixture"),
+    ({"embed_context": "conv", "embed_context_kernel": 4}, "--embed-context-kernel 4: give an odd number"),
+    ({"embed_context": "conv", "embed_context_kernel": -1}, "--embed-context-kernel -1: give an odd number"),
+    ({"embed_context": "gru", "embed_context_layers": 0}, "--embed-context-layers 0: give 1 or more"),
+    ({"embed_context": "mixture", "embed_context_layers": 2}, "--embed-context-layers 2: .* is one layer; give 1"),
+    ({"embed_context": "mixture", "embed_context_order": "positions-first"}, "positions-first: .* leave it out"),
+    ({"embed_context": "mixture", "cross_self_attention": True}, "--cross-self-attention replace"),
+])  # fmt: skip
+def test_a_context_that_cannot_be_is_refused(options, words):
+    with pytest.raises(UserError, match=words):
+        build(**options)
+
+
+@pytest.mark.parametrize(("options", "parameters"), [
+    ({"embed_context": "conv", "embed_context_kernel": 1, "embed_context_layers": 3}, 3 * (32 * 1 + 32)),
+    ({"embed_context": "conv", "embed_context_kernel": 7}, 32 * 7 + 32),
+    ({"embed_context": "gru", "embed_context_layers": 2}, 2 * 2 * 3 * (32 * 16 + 16 * 16 + 2 * 16)),
+    ({"embed_context": "none", "embed_context_layers": 0, "embed_context_kernel": 2}, 0),  # settings of another context
+    ({"embed_context": "mixture"}, 16 * 5 + sum(16 * 16 * kernel + 16 for kernel in (1, 3, 5, 7))),
+])  # fmt: skip
+def test_a_context_has_the_kernel_and_the_layers_that_it_is_given(options, parameters):
+    counts = [
+        sum(parameter.numel() for parameter in build(**each)[0].parameters())
+        for each in (options, {"embed_context": "none"})
+    ]
+    assert counts[0] - counts[1] == parameters
