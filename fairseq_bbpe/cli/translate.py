@@ -83,7 +83,9 @@ def run(args: argparse.Namespace) -> None:
         with _progress() as bar:
 
             def translate(lines: list[bytes]) -> list[bytes]:
+                end = bar.n + sum(len(line) + 1 for line in lines)
                 found = translator.hypotheses(lines, bar.update)
+                bar.update(min(end, bar.total or end) - bar.n)  # newlines and blank lines, which no batch had
                 return [b"\n".join(_line(one, args.scores) for one in hypotheses) for hypotheses in found]
 
             map_lines(translate, sys.stdin.buffer, sys.stdout.buffer)
