@@ -47,7 +47,32 @@ def inputs_and_targets(windows: list[np.ndarray], unscored: list[int], pad: int)
     return inputs, targets.masked_fill(in_context, pad)
 
 
-class TrainingWindows(FairseqDataset):
+class _Windows(FairseqDataset):
+    """What windows of a file have in common; `sizes` are their columns."""
+
+    sizes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def num_tokens(self, index: int) -> int:
+        """Columns of a window, for `--max-tokens`."""
+        return int(self.sizes[index])
+
+    def size(self, index: int) -> int:
+        """Columns of a window, for a model's longest input."""
+        return int(self.sizes[index])
+
+    def num_tokens_vec(self, indices: np.ndarray) -> np.ndarray:
+        """Columns of several windows."""
+        return self.sizes[indices]
+
+    def ordered_indices(self) -> np.ndarray:
+        """As they come: in the order of the file, or random already."""
+        return np.arange(len(self))
+
+
+class TrainingWindows(_Windows):
     """Windows at random places of the file; which ones depends on the seed, the epoch and the index alone.
 
     Training that resumes in the middle of an epoch, or splits over processes, sees exactly the same windows. An epoch
@@ -90,9 +115,6 @@ class TrainingWindows(FairseqDataset):
     def set_epoch(self, epoch: int) -> None:
         """Draw the windows of this epoch from now on."""
         self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.sizes)
 
     def start(self, index: int) -> int:
         """Offset in the file at which window `index` of the current epoch begins."""
@@ -143,24 +165,8 @@ class TrainingWindows(FairseqDataset):
             self.epoch = epoch
             yield {**self.collater(samples)["net_input"], "num_auxiliary": 0}
 
-    def num_tokens(self, index: int) -> int:
-        """Columns of a window, for `--max-tokens`."""
-        return int(self.sizes[index])
 
-    def size(self, index: int) -> int:
-        """Columns of a window, for a model's longest input."""
-        return int(self.sizes[index])
-
-    def num_tokens_vec(self, indices: np.ndarray) -> np.ndarray:
-        """Columns of several windows."""
-        return self.sizes[indices]
-
-    def ordered_indices(self) -> np.ndarray:
-        """As they come; they are random already."""
-        return np.arange(len(self))
-
-
-class EvaluationWindows(FairseqDataset):
+class EvaluationWindows(_Windows):
     """Windows that slide over the file so that every byte after the first is scored exactly once.
 
     Window k scores the bytes from offset 1 + k * scored, and reads up to `context` bytes before them, at least one.
@@ -180,9 +186,6 @@ class EvaluationWindows(FairseqDataset):
         self.begins = np.arange(1, len(file), scored)
         ends = np.minimum(self.begins + scored, len(file))
         self.sizes = ends - np.maximum(self.begins - context, 0) - 1
-
-    def __len__(self) -> int:
-        return len(self.begins)
 
     def __getitem__(self, index: int) -> dict:
         begin = int(self.begins[index])
@@ -208,19 +211,3 @@ class EvaluationWindows(FairseqDataset):
             "target": target,
             "start_indices": skips,
         }
-
-    def num_tokens(self, index: int) -> int:
-        """Columns of a window, for `--max-tokens`."""
-        return int(self.sizes[index])
-
-    def size(self, index: int) -> int:
-        """Columns of a window, for a model's longest input."""
-        return int(self.sizes[index])
-
-    def num_tokens_vec(self, indices: np.ndarray) -> np.ndarray:
-        """Columns of several windows."""
-        return self.sizes[indices]
-
-    def ordered_indices(self) -> np.ndarray:
-        """In the order of the file."""
-        return np.arange(len(self))
