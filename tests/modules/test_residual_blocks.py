@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from fairseq_bbpe.modules.batch_parts import BatchParts
-from fairseq_bbpe.modules.masked_conv import DilatedConv
+from fairseq_bbpe.modules.masked_conv import CentredConv, DilatedConv, MaskedConv
 from fairseq_bbpe.modules.residual_blocks import BLOCKS, MultiplicativeUnit, ResidualStack
-from fairseq_bbpe.modules.sub_batch_norm import NORMS, estimate_statistics
+from fairseq_bbpe.modules.sub_batch_norm import NORMS, LayerNorm, SubBatchNorm, estimate_statistics
 
 VARIANTS = list(itertools.product(BLOCKS, NORMS))
 
@@ -119,6 +119,16 @@ def test_multiplicative_unit_is_the_equation_written_with_four_convolutions():
     g1, g2, g3, u = convolved
     sigmoid, tanh = torch.sigmoid, torch.tanh
     torch.testing.assert_close(unit(x, BatchParts()), sigmoid(g1) * tanh(sigmoid(g2) * h + sigmoid(g3) * tanh(u)))
+
+
+@pytest.mark.parametrize("block", [*BLOCKS.values(), MultiplicativeUnit])
+def test_a_block_is_masked_and_has_layer_norm_and_one_set_of_statistics_unless_told_otherwise(block):
+    parts = [type(part) for part in block(4, 3, 1).modules()]
+    assert MaskedConv in parts
+    assert LayerNorm in parts
+    assert not {CentredConv, SubBatchNorm}.intersection(parts)
+    sets = [len(part.columns_seen) for part in block(4, 3, 1, "sub_batch").modules() if isinstance(part, SubBatchNorm)]
+    assert set(sets) == {1}
 
 
 @pytest.mark.parametrize(

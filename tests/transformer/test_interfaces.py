@@ -134,6 +134,22 @@ def test_a_target_read_as_a_whole_sees_its_future_but_no_padding(left):
     assert_close(outputs[0][kept], outputs[1][kept])
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("training", [True, False])
+def test_no_layer_computes_attention_weights_that_nobody_asks_for(training):
+    model, computed = build()[0].train(training), []
+    for side in ("encoder", "decoder"):
+        for name, part in getattr(model, side).named_modules():
+            if name.endswith("attn"):
+                part.register_forward_hook(lambda _, __, out, at=f"{side}.{name}": computed.append((at, out[1])))
+    source, target = padded(sentences(5, 8), True), padded(sentences(4, 4), False)
+    for layer, expected in ((None, set()), (0, {"decoder.layers.0.encoder_attn"})):
+        computed.clear()
+        model(source, None, target, alignment_layer=layer)
+        assert len(computed) == 6
+        assert {name for name, weights in computed if weights is not None} == expected
+
+
 @pytest.mark.parametrize(("options", "words"), [
     ({"embed_context": "cnn"}, "--embed-context cnn: give one of none, conv, gru, mixture"),
     ({"embed_context": "conv", "embed_context_kernel": 4}, "--embed-context-kernel 4: give an odd number"),

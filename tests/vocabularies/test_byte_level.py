@@ -117,6 +117,14 @@ def test_pieces_of_a_few_characters_of_any_script_fit():
     assert "ありがとうございます" in [Vocabulary.decode(piece).decode("utf-8", "ignore") for piece in vocabulary.pieces]
 
 
+def test_the_longest_piece_has_128_symbols():
+    text = [b"a" * 128, b"xa" * 64 + b"y"] * 20
+    with pytest.raises(UserError) as refused:
+        Vocabulary.learn(text, 50_000)
+    largest = int(str(refused.value).partition("at most ")[2].partition(":")[0])
+    assert max(map(len, Vocabulary.learn(text, largest).pieces)) == 128
+
+
 @pytest.mark.parametrize("size", [0, 255])
 def test_too_small_a_size_is_refused(size):
     with pytest.raises(UserError, match=f"size {size}: .* 256 or more"):
