@@ -82,6 +82,12 @@ def test_the_weights_are_a_distribution_over_the_best():
     assert ((weights > 0).sum(-1) == 2).all()
 
 
+def test_unless_told_otherwise_the_experts_and_their_number_are_the_papers():
+    layer = MixtureOfContexts(DIM)
+    kernels = [0 if isinstance(expert, torch.nn.Identity) else expert.kernel_size[0] for expert in layer.experts]
+    assert (kernels, layer.best) == ([0, 1, 3, 5, 7], 2)
+
+
 def test_it_runs_under_autocast_in_the_narrower_type():
     layer, x = MixtureOfContexts(DIM), torch.randn(2, HEADS, 9, DIM)
     expected = layer(x)

@@ -39,6 +39,35 @@ def test_encoding_uses_as_many_threads_as_asked(learned):
     assert [options["num_threads"] for _, options in processor.asked] == [1, 4]
 
 
+class SomeLines:
+    """Stands for tiktoken, which leaves out what is not UTF-8."""
+
+    def __init__(self):
+        self.asked = []
+
+    def encode_lines(self, lines, workers):
+        self.asked.append((lines, workers))
+        return [None if line.startswith(b"\xff") else "by tiktoken" for line in lines]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_sentencepiece_segments_only_what_tiktoken_leaves_out(workers, monkeypatch):
+    vocabulary, merges, left = Vocabulary.learn((), 256), SomeLines(), []
+    vocabulary.__dict__["_merges"] = merges  # a cached property
+    by_sentencepiece = vocabulary.encode_lines_by_sentencepiece
+
+    def recorded(lines, workers):
+        left.append((lines, workers))
+        return by_sentencepiece(lines, workers)
+
+    monkeypatch.setattr(vocabulary, "encode_lines_by_sentencepiece", recorded)
+    lines = [b"a", b"\xffb", b"c", b"\xffd"]
+    options = {} if workers == 1 else {"workers": workers}  # one thread unless asked for more
+    assert vocabulary.encode_lines(lines, **options) == ["by tiktoken", "ſ b", "by tiktoken", "ſ d"]
+    assert merges.asked == [(lines, workers)]
+    assert left == [([b"\xffb", b"\xffd"], workers)]
+
+
 def test_a_word_is_segmented_once():
     vocabulary = Vocabulary.learn(TEXT, 270)
     processor = Recording(vocabulary._processor)

@@ -43,6 +43,17 @@ def test_it_is_algorithm_1(word, dropout, seed):
     assert segment_with_dropout(word, ranks, dropout, Random(seed)) == literally(word, ranks, dropout, Random(seed))
 
 
+@given(words=st.lists(st.text("ab", max_size=6), min_size=2, max_size=5), seed=st.integers(0, 99))
+def test_the_words_of_a_line_are_drawn_one_after_another(words, seed):
+    """Algorithm 1 is of a word; a word of a line has the space before it."""
+    ranks = {"ab": 0, "▁a": 1, "▁ab": 2, "aa": 3}
+    random = Random(seed)
+    expected = [
+        piece for word in ["a", *(f"▁{word}" for word in words)] for piece in literally(word, ranks, 0.5, random)
+    ]
+    assert segment_with_dropout("a▁" + "▁".join(words), ranks, 0.5, Random(seed)) == expected
+
+
 def test_more_dropout_gives_more_pieces_of_the_same_bytes():
     (pieces,) = VOCABULARY.encode_lines(LINES[:1])
     lengths = []

@@ -49,3 +49,18 @@ def test_another_order_segments_alike():
     assert {p: after.get_score(after.piece_to_id(p)) for p in vocabulary.pieces} == {
         p: before.get_score(before.piece_to_id(p)) for p in vocabulary.pieces
     }
+
+
+def test_merges_come_after_the_merges_that_they_join_whatever_the_order_of_pieces():
+    vocabulary = Vocabulary.learn(TEXT, 270)
+    order = vocabulary.merge_order
+    assert sorted(order) == sorted(vocabulary.pieces)
+    merges = [piece for piece in order if len(piece) > 1]
+    known = set(SYMBOLS)
+    for merge in merges:
+        assert any(merge[:cut] in known and merge[cut:] in known for cut in range(1, len(merge)))
+        known.add(merge)
+    assert max(map(len, merges)) > 2
+    other = Vocabulary(by_frequency(vocabulary.model, [bytes_to_symbols(b"zzz qqq q the")]))
+    assert [piece for piece in other.merge_order if len(piece) > 1] == merges
+    assert [piece for piece in other.pieces if len(piece) > 1] != merges
