@@ -1,10 +1,12 @@
 """Translation with a byte-level vocabulary: fairseq's translation task, which knows what its pieces are."""
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from fairseq.data import LanguagePairDataset
 from fairseq.dataclass import ChoiceEnum
 from fairseq.logging import metrics
 from fairseq.tasks import register_task
@@ -13,11 +15,13 @@ from omegaconf import II, OmegaConf
 
 from fairseq_bbpe.bpe import BBPE, BBPEConfig, check_fits, check_training
 from fairseq_bbpe.data.bbpe_dropout import ResegmentedPairs
+from fairseq_bbpe.data.language_sampling import LanguageSampling
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.search.length_bounds import LengthBoundedGenerator
 from fairseq_bbpe.search.utf8_automaton import PieceAutomaton, dictionary_pieces
 from fairseq_bbpe.search.valid_utf8 import keep_valid, set_longest
 from fairseq_bbpe.vocabularies.byte_level import Vocabulary
+from fairseq_bbpe.vocabularies.language_balance import copies_of_a_line, read_languages, require_temperature
 
 SWITCH = ("on", "off")
 
@@ -42,6 +46,17 @@ class TranslationBBPEConfig(TranslationConfig):
     )
     bbpe_dropout_sides: ChoiceEnum(["both", "source", "target"]) = field(
         default="both", metadata={"help": "which sides of the training text --bbpe-dropout segments"}
+    )
+    language_temperature: float = field(
+        default=1.0,
+        metadata={
+            "help": "temperature sampling in training: a language with a share p of the pairs gets one proportional to "
+            "p^(1/T) of every epoch; 5 is usual, 1 leaves them as they are; needs --train-languages"
+        },
+    )
+    train_languages: str = field(
+        default="",
+        metadata={"help": "file with the language of each training pair, a line each, for --language-temperature"},
     )
     seed: int = II("common.seed")
 
@@ -105,9 +120,12 @@ class TranslationBBPE(TranslationTask):
             metrics.log_scalar("bleu", 0.0)
 
     def load_dataset(self, split, epoch=1, combine=False, task_cfg=None, **kwargs):
-        """As fairseq's, the training split under `--bbpe-dropout`, unless it is read for a checkpoint (`task_cfg`)."""
+        """As fairseq's; the training split under `--bbpe-dropout` and `--language-temperature`, unless it is read for a
+        checkpoint (`task_cfg`)."""
         super().load_dataset(split, epoch, combine, task_cfg=task_cfg, **kwargs)
-        if self.cfg.bbpe_dropout and split == self.cfg.train_subset and task_cfg is None:
+        if split != self.cfg.train_subset or task_cfg is not None:
+            return
+        if self.cfg.bbpe_dropout:
             self.datasets[split] = ResegmentedPairs(
                 self.datasets[split],
                 self._vocabulary_to_drop().resegment,
@@ -116,6 +134,20 @@ class TranslationBBPE(TranslationTask):
                 seed=self.cfg.seed,
                 longest=self.max_positions(),
             )
+
+        if self.cfg.language_temperature != 1:
+            self.datasets[split] = self._with_languages_sampled(self.datasets[split])
+
+    def _with_languages_sampled(self, pairs: LanguagePairDataset) -> LanguageSampling:
+        """The pairs under `--language-temperature`; raises `UserError` where their languages are not known."""
+        temperature, path = self.cfg.language_temperature, self.cfg.train_languages
+        require_temperature(temperature, "--language-temperature")
+        if not Path(path).is_file():
+            raise UserError(f"--train-languages {path}: no such file: give one with the language of each training pair")
+        languages = list(read_languages(path, "--train-languages"))
+        if len(languages) != len(pairs):
+            raise UserError(f"--train-languages {path}: has {len(languages)} lines for {len(pairs)} training pairs")
+        return LanguageSampling(pairs, languages, copies_of_a_line(Counter(languages), temperature), self.cfg.seed)
 
     def _vocabulary_to_drop(self) -> Vocabulary:
         """The vocabulary beside the data; raises `UserError` where it is none whose merges can be left out."""

@@ -43,7 +43,9 @@ class SubBatchTranslation(SubBatchStatistics, TranslationBBPE):
     registered_as = "translation_sub_batch"
 
     def build_model(self, cfg, from_checkpoint=False):
-        """As fairseq's; raises UserError for a model without Sub-Batch Normalisation."""
+        """As fairseq's; raises UserError for a model without Sub-Batch Normalisation, or under temperature sampling."""
+        if self.cfg.language_temperature != 1:  # sub-batches have an order of sentences of their own
+            raise UserError("--language-temperature: not with --task translation_sub_batch: leave it out")
         model = super().build_model(cfg, from_checkpoint)
         self.buckets = self._buckets(model)
         return model
