@@ -5,6 +5,8 @@ import copy
 import pytest
 import torch
 from fairseq.models.transformer import TransformerDecoderBase, TransformerEncoderBase
+from hypothesis import example, given
+from hypothesis import strategies as st
 from test_decoder import PADDING, SYMBOLS, beside_fairseqs, build, padded, sentences
 
 from fairseq_bbpe.errors import UserError
@@ -74,6 +76,29 @@ def test_an_encoder_with_fairseqs_attention_repeats_its_sentences_as_fairseqs_do
     seen = source[order].ne(PADDING).T
     assert_close(mine["encoder_out"][0][seen], other["encoder_out"][0][seen])
     assert torch.equal(mine["encoder_padding_mask"][0], other["encoder_padding_mask"][0])
+
+
+ENCODER = build(embed_context="none")[0].encoder
+rows_of = st.lists(st.integers(0, 11), min_size=1, max_size=6)
+copies = st.integers(1, 3)
+
+
+@example(sentences=2, orders=[2, [0, 0, 1, 1]])  # all four rows are then the first sentence's
+@given(sentences=st.integers(1, 3), orders=st.lists(st.one_of(rows_of, copies), max_size=5))
+def test_any_orders_of_rows_give_each_row_the_sentence_that_it_had(sentences, orders):
+    """Orders of rows as a search gives them, the rows' numbers or how often each comes, one after another."""
+    numbers = torch.arange(sentences)
+    out = {name: [] for name in ("encoder_embedding", "encoder_states", "src_tokens", "src_lengths")}
+    out |= {"encoder_out": [numbers.view(1, -1, 1)], "encoder_padding_mask": [numbers.view(-1, 1)]}
+    for order in orders:
+        if isinstance(order, int):
+            order = torch.arange(len(numbers)).repeat_interleave(order)
+        else:
+            order = torch.tensor(order) % len(numbers)
+        numbers = numbers[order]
+        out = ENCODER.reorder_encoder_out(out, order)
+        for kept in (out["encoder_out"][0].flatten(), out["encoder_padding_mask"][0].flatten()):
+            assert kept.repeat_interleave(len(numbers) // len(kept)).tolist() == numbers.tolist()
 
 
 def test_an_update_on_a_gpu_never_waits_to_see_where_padding_is():

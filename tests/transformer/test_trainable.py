@@ -125,6 +125,17 @@ def test_every_trainable_parameter_has_a_gradient(spec, checkpointed, shared):
     assert {name for name, parameter in model.named_parameters() if parameter.grad is not None} == trained(model)
 
 
+@torch.no_grad()
+def test_validation_asks_recomputed_layers_for_no_gradient():
+    model = build(trainable="encoder,decoder", embed_context="none", checkpoint_activations=True).eval()
+    asked = []
+    for layer in (*model.encoder.layers, *model.decoder.layers):
+        layer.register_forward_pre_hook(lambda _, inputs: asked.append(inputs[0].requires_grad))
+    tokens = torch.randint(4, 100, (2, 7))
+    model(tokens, torch.tensor([7, 7]), tokens)
+    assert set(asked) == {False}
+
+
 def state(checkpoint) -> dict:
     """A checkpoint's tensors; fairseq's positions keep one number that is never set."""
     model = torch.load(checkpoint, weights_only=False)["model"]
