@@ -70,6 +70,13 @@ class PieceAutomaton:
         self.next[:, lengths == 0] = START
         self.needed = self._pieces_needed()
 
+    def partial(self) -> np.ndarray:
+        """The pieces that are not valid UTF-8 by themselves, in ascending order.
+
+        After any other a text is between characters, whatever came before; and there any other may follow.
+        """
+        return np.flatnonzero(~self.allowed[START] | (self.next != START).any(axis=0))
+
     def _pieces_needed(self) -> np.ndarray:
         needed = np.full(STATES, np.iinfo(np.int64).max)
         needed[START] = 0

@@ -106,6 +106,13 @@ def test_the_last_pieces_tell_the_state(automaton):
             assert seen == state, spell(path)
 
 
+def test_what_is_not_partial_is_whole_characters(automaton):
+    whole = np.setdiff1d(np.arange(len(PIECES)), automaton.partial())
+    assert [PIECES[piece] for piece in whole] == [piece for piece in PIECES if is_valid(piece)]
+    assert (automaton.next[:, whole] == START).all()
+    assert automaton.allowed_with_room()[:, START, whole].all()
+
+
 def test_with_room_for_so_many_pieces_more_the_character_can_be_finished(automaton):
     rooms = automaton.allowed_with_room()
     reached = {state: path for length in range(4) for path, state in paths(automaton, length)}

@@ -144,6 +144,17 @@ def test_what_is_valid_without_the_rule_stays_to_the_last_bit(task):
         assert with_rule == without, name
 
 
+def test_whole_characters_alone_need_no_automaton(task, monkeypatch):
+    steps, kinds = [], ValidUTF8Search._kinds
+    monkeypatch.setattr(
+        ValidUTF8Search, "_kinds", lambda self, step, *given: steps.append(step) or kinds(self, step, *given)
+    )
+    translate(task, [ascii_model(task, 5, preference=50.0)], sources(task), beam=5, max_len_b=12)
+    assert all(step >= 12 for step in steps)  # where only the end is left, the rest of the beam is arbitrary
+    translate(task, [model_of(task, 1)], sources(task), beam=5, max_len_b=12)
+    assert 1 in steps
+
+
 @pytest.mark.parametrize("search", ["beam", "siblings", "diverse"])
 def test_one_sentence_that_goes_wrong_changes_no_other(search, task):
     models = [ascii_model(task, 6, preference=0.5)]
