@@ -166,6 +166,12 @@ def transformer_bbpe_ctx_flores(args):
     _preset(args, **_width(512, 2048, 2, 5), dropout=0.4, attention_dropout=0.2, activation_dropout=0.2)
 
 
+@register_model_architecture("transformer_bbpe_ctx", "transformer_bbpe_ctx_12_1")
+def transformer_bbpe_ctx_12_1(args):
+    """T_base with 12 encoder layers and 1 decoder layer: "Deep Encoder, Shallow Decoder" (Kasai et al., 2021)."""
+    _preset(args, encoder_layers=12, decoder_layers=1)
+
+
 @register_model_architecture("transformer_bbpe_ctx", "transformer_bbpe_ctx_tiny")
 def transformer_bbpe_ctx_tiny(args):
     """Small enough to learn something on a CPU within minutes; not in the paper."""

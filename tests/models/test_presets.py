@@ -103,6 +103,8 @@ PRESETS = {
     "transformer_bbpe_ctx": transformer(512, 2048, 8, 6, 0.1, 0.1),
     "transformer_bbpe_ctx_big": transformer(1024, 4096, 16, 6, 0.3, 0.1),
     "transformer_bbpe_ctx_flores": transformer(512, 2048, 2, 5, 0.4, 0.2),
+    # Kasai et al. (2021), "12-1": the rest as T_base.
+    "transformer_bbpe_ctx_12_1": {**transformer(512, 2048, 8, 12, 0.1, 0.1), "decoder_layers": 1},
     "transformer_bbpe_ctx_tiny": transformer(256, 1024, 4, 2, 0.1, 0.0),
 }
 

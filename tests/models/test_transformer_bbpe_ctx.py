@@ -56,6 +56,20 @@ def test_the_published_sizes(arch, context, symbols, millions):
     assert round(sum(p.numel() for p in model.parameters()) / 1e6) == millions
 
 
+def test_the_size_of_a_deep_encoder_and_a_shallow_decoder():
+    with torch.device("meta"):
+        model = _build("transformer_bbpe_ctx_12_1", 4096, embed_context="none")
+    width, inner = 512, 2048
+    attention = 4 * (width * width + width)
+    feed_forward = 2 * width * inner + inner + width
+    norm = 2 * width
+    encoder_layer = attention + feed_forward + 2 * norm
+    decoder_layer = 2 * attention + feed_forward + 3 * norm
+    embeddings = len(_task(4096).target_dictionary) * width  # one matrix for all three uses
+    expected = 12 * encoder_layer + decoder_layer + embeddings
+    assert sum(p.numel() for p in model.parameters()) == expected
+
+
 @pytest.mark.parametrize("context", ["none", "conv", "gru", "mixture"])
 @pytest.mark.parametrize("left_pad", [True, False], ids=["left", "right"])
 @pytest.mark.parametrize("gradient", [True, False], ids=["as trained", "as generated"])
