@@ -84,6 +84,7 @@ def test_size_counts_the_lines_of_the_dictionary(vocabulary):
     assert len(vocabulary) == len(dictionary) == len(set(dictionary)) == 320
     assert set(SYMBOLS) <= set(vocabulary.pieces)
     assert UNKNOWN not in vocabulary.pieces
+    assert vocabulary._processor.id_to_piece(vocabulary._processor.unk_id()) == UNKNOWN
 
 
 def test_learning_is_deterministic_and_does_not_depend_on_workers(vocabulary):
