@@ -1,6 +1,7 @@
 """What encoder and decoder return and accept beside the usual: all that fairseq's do."""
 
 import copy
+from argparse import Namespace
 
 import pytest
 import torch
@@ -40,6 +41,14 @@ def test_the_encoder_returns_all_that_fairseqs_returns(left, all_states):
         for a, b in zip(mine[name], expected, strict=True):
             assert a.dtype == b.dtype
             assert_close(a[seen] if a.shape[:2] == seen.shape else a, b[seen] if b.shape[:2] == seen.shape else b)
+    assert not any(state[~seen].any() for state in mine["encoder_states"][:1])  # before its layers padding is zero
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_source_without_padding_has_no_mask(training):
+    encoder = build(embed_context="none")[0].train(training).encoder
+    assert encoder(padded(sentences(5, 5), left=False), None)["encoder_padding_mask"] == []
+    assert len(encoder(padded(sentences(5, 4), left=False), None)["encoder_padding_mask"]) == 1
 
 
 def test_the_encoder_returns_what_its_feed_forward_networks_give_out_where_it_is_asked_to():
@@ -157,6 +166,34 @@ def test_a_target_read_as_a_whole_sees_its_future_but_no_padding(left):
         assert [state.shape for state in inner] == [(7, 2, 32)] * 3
     kept = target.ne(PADDING)
     assert_close(outputs[0][kept], outputs[1][kept])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("padding", [1, 2])
+def test_a_target_that_is_padded_by_a_single_symbol_is_that_target_alone(padding):
+    model, target = build()[0].eval(), padded(sentences(7, 7 - padding), left=True)
+    source = padded(sentences(5, 5), left=True)
+    together = model(source, None, target)[0][1, padding:]
+    torch.testing.assert_close(together, model(source[1:], None, target[1:, padding:])[0][0], atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_decoder_without_attention_to_a_source_needs_none_and_has_no_weights():
+    models, target = beside_fairseqs(no_cross_attention=True)[:2], torch.randint(4, SYMBOLS, (2, 6))
+    mine, theirs = (m.eval().decoder(target, encoder_out=None, alignment_layer=0) for m in models)
+    assert mine[1]["attn"] == theirs[1]["attn"] == [None]
+    torch.testing.assert_close(mine[0], theirs[0], atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("flags", "wanted"), [({}, False), ({"print_alignment": "hard"}, True)])
+def test_generation_computes_weights_for_the_flags_that_print_them(flags, wanted):
+    model = build(embed_context="none")[0]
+    usual = {"beam": 5, "no_beamable_mm": False, "print_alignment": None, "retain_dropout": False, "replace_unk": None}
+    model.prepare_for_inference_(Namespace(generation=Namespace(**{**usual, **flags}), bpe=None))
+    tokens = torch.randint(4, SYMBOLS, (2, 6))
+    (weights,) = model(tokens, None, tokens)[1]["attn"]
+    assert (weights is not None) == wanted
 
 
 @torch.no_grad()
