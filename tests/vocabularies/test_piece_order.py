@@ -1,16 +1,19 @@
 """Pieces come by how often they occur, so that fairseq's dictionary does."""
 
 from collections import Counter
+from random import Random
 
 import pytest
 import sentencepiece
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fairseq_bbpe.text.alphabet import SYMBOLS, bytes_to_symbols
 from fairseq_bbpe.vocabularies.byte_level import Vocabulary
 from fairseq_bbpe.vocabularies.characters import CharacterVocabulary
 from fairseq_bbpe.vocabularies.fairseq_recipe import FairseqVocabulary
+from fairseq_bbpe.vocabularies.merge_dropout import segment_with_dropout
+from fairseq_bbpe.vocabularies.model_proto import reordered
 from fairseq_bbpe.vocabularies.training import EvenSample, by_frequency
 
 TEXT = [b"the cat sat on the mat", b"that cat, that mat", "żółw".encode()] * 4
@@ -51,16 +54,23 @@ def test_another_order_segments_alike():
     }
 
 
-def test_merges_come_after_the_merges_that_they_join_whatever_the_order_of_pieces():
-    vocabulary = Vocabulary.learn(TEXT, 270)
-    order = vocabulary.merge_order
-    assert sorted(order) == sorted(vocabulary.pieces)
-    merges = [piece for piece in order if len(piece) > 1]
-    known = set(SYMBOLS)
-    for merge in merges:
-        assert any(merge[:cut] in known and merge[cut:] in known for cut in range(1, len(merge)))
-        known.add(merge)
-    assert max(map(len, merges)) > 2
-    other = Vocabulary(by_frequency(vocabulary.model, [bytes_to_symbols(b"zzz qqq q the")]))
-    assert [piece for piece in other.merge_order if len(piece) > 1] == merges
-    assert [piece for piece in other.pieces if len(piece) > 1] != merges
+# Merges that take each other's symbols: which comes first decides.
+LEARNED = Vocabulary.learn([b"bc"] * 9 + [b"ab"] * 7 + [b"ca"] * 5 + [b"cabc", b"aab"] * 2, 261)
+REVERSED = Vocabulary(reordered(LEARNED.model, [0, *range(len(LEARNED), 0, -1)]))
+
+
+@pytest.mark.parametrize("vocabulary", [LEARNED, REVERSED], ids=["learned", "reversed"])
+@given(line=st.text("abc ").map(str.encode))
+@example(line=b"abcabacbca")
+def test_merges_are_preferred_in_their_own_order_whatever_that_of_the_pieces(vocabulary, line):
+    ranks = {piece: rank for rank, piece in enumerate(vocabulary.merge_order)}
+    symbols = bytes_to_symbols(line)
+    expected = LEARNED.encode_lines_by_sentencepiece([line])[0].split()
+    assert segment_with_dropout(symbols, ranks, 0.0, Random(1)) == expected
+    assert vocabulary.resegment(list(symbols), 0.0, seed=1) == expected
+
+
+def test_the_order_of_merges_holds_every_piece_once():
+    assert REVERSED.pieces == LEARNED.pieces[::-1]
+    assert REVERSED.merge_order == LEARNED.merge_order
+    assert sorted(LEARNED.merge_order) == sorted(LEARNED.pieces)
