@@ -60,11 +60,11 @@ class PieceAutomaton:
         lenient = np.where(strict == DEAD, strict[START], strict)
         lenient = np.where(lenient == DEAD, START, lenient)
         state = np.repeat(np.arange(STATES)[:, None], len(pieces), axis=1)
-        self.next = state
+        self.next = state.copy()
         for step, column in enumerate(columns):
-            inside = step < lengths
-            state = np.where(inside, strict[state, column], state)
-            self.next = np.where(inside, lenient[self.next, column], self.next)
+            inside = np.flatnonzero(step < lengths)
+            state[:, inside] = strict[state[:, inside], column[inside]]
+            self.next[:, inside] = lenient[self.next[:, inside], column[inside]]
         self.allowed = state != DEAD
         self.allowed[1:, lengths == 0] = False
         self.next[:, lengths == 0] = START
