@@ -1,0 +1,35 @@
+"""A character is begun only where it can be finished before the longest length, and wherever it can."""
+
+import pytest
+import torch
+from fairseq.data import Dictionary
+from fairseq.search import BeamSearch
+
+from fairseq_bbpe.search.utf8_automaton import PieceAutomaton, dictionary_pieces
+from fairseq_bbpe.search.valid_utf8 import BatchBounds, ValidUTF8Search
+from fairseq_bbpe.text.alphabet import SYMBOLS, bytes_to_symbols
+
+
+@pytest.fixture(scope="module")
+def dictionary():
+    found = Dictionary()
+    for symbol in SYMBOLS:
+        found.add_symbol(symbol)
+    return found
+
+
+@pytest.mark.parametrize("before", ["", "ab"])
+@pytest.mark.parametrize("character", ["é", "日", "😀"])
+@pytest.mark.parametrize("spare", [-1, 0, 1, 40])
+def test_a_character_is_begun_where_all_of_it_fits(dictionary, before, character, spare):
+    """`longest` counts the end of the sentence, and what stands there already."""
+    lead, other = (dictionary.index(bytes_to_symbols(byte)) for byte in (character.encode()[:1], b"x"))
+    previous = [dictionary.eos(), *(dictionary.index(letter) for letter in before)]
+    bounds = BatchBounds()
+    bounds.longest = torch.tensor([len(before) + len(character.encode()) + 1 + spare])
+    search = ValidUTF8Search(dictionary, BeamSearch(dictionary), PieceAutomaton(dictionary_pieces(dictionary)), bounds)
+    scores = torch.zeros(1, 1, len(dictionary))
+    scores[0, 0, lead], scores[0, 0, other] = 9, 5
+    step = len(before)
+    _, pieces, _ = search.step(step, scores.log_softmax(-1), torch.zeros(1, 1, 50), torch.tensor([previous]))
+    assert pieces[0, 0] == (lead if spare >= 0 else other)
