@@ -51,8 +51,8 @@ class _OwnParts(nn.Module):
 
     def _use_own_dropout(self) -> None:
         for name in ("dropout_module", "activation_dropout_module"):
-            theirs = getattr(self, name)
-            setattr(self, name, Dropout(theirs.p, module_name=theirs.module_name))
+            # `--retain-dropout-modules` knows a layer by the name of fairseq's class.
+            setattr(self, name, Dropout(getattr(self, name).p, module_name=type(self).__bases__[-1].__name__))
 
 
 class EncoderLayer(_OwnParts, TransformerEncoderLayerBase):

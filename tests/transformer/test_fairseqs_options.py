@@ -56,7 +56,17 @@ def test_what_is_fairseqs_attention_alone_equals_fairseqs(options, training):
     torch.testing.assert_close(outputs[0][kept], outputs[1][kept], atol=1e-9, rtol=0)
 
 
-@pytest.mark.parametrize("module", ["TransformerEncoder", "TransformerDecoder", "MultiheadAttention", None])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "TransformerEncoder",
+        "TransformerDecoder",
+        "TransformerEncoderLayerBase",
+        "TransformerDecoderLayerBase",
+        "MultiheadAttention",
+        None,
+    ],
+)
 def test_dropout_that_generation_retains_is_retained_in_the_same_places(module):
     """`--retain-dropout` and `--retain-dropout-modules`."""
     options = {"retain_dropout": True, "retain_dropout_modules": module and [module]}
