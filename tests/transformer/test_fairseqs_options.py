@@ -4,10 +4,12 @@ from argparse import Namespace
 
 import pytest
 import torch
+from fairseq import modules
 from fairseq.models.transformer import transformer_decoder, transformer_encoder
 from fairseq.modules import FairseqDropout
 from test_decoder import PADDING, SYMBOLS, beside_fairseqs, build, padded, sentences
 
+from fairseq_bbpe.modules.attention import MultiheadAttention
 from fairseq_bbpe.transformer import layers
 
 WRAPPERS = ("checkpoint_wrapper", "fsdp_wrap")
@@ -54,6 +56,21 @@ def test_what_is_fairseqs_attention_alone_equals_fairseqs(options, training):
         outputs.append(model.double().train(training)(source, None, target)[0])
     kept = target.ne(PADDING)
     torch.testing.assert_close(outputs[0][kept], outputs[1][kept], atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({}, MultiheadAttention),
+        ({"quant_noise_pq": 0.5}, modules.MultiheadAttention),
+        ({"cross_self_attention": True}, modules.MultiheadAttention),
+    ],
+)
+def test_every_attention_is_fairseqs_where_ours_lacks_the_option(options, kind):
+    model = build(embed_context="none", **options)[0]
+    kinds = [type(part) for name, part in model.named_modules() if name.endswith(("self_attn", "encoder_attn"))]
+    assert len(kinds) == 6
+    assert set(kinds) == {kind}
 
 
 @pytest.mark.parametrize(
