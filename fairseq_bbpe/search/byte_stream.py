@@ -10,8 +10,10 @@ from fairseq.models import FairseqDecoder
 from fairseq.search import Search
 from torch import Tensor
 
-from fairseq_bbpe.data.byte_file import SPECIALS
+from fairseq_bbpe.data.byte_file import BYTES, SPECIALS
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.search.utf8_automaton import LOOKBACK, PieceAutomaton
+from fairseq_bbpe.search.valid_utf8 import BatchBounds, ValidUTF8Search
 
 CHUNK = 4096  # columns computed at once
 
@@ -42,6 +44,7 @@ def continue_bytes(
     rows: int = 1,
     temperature: float = 1.0,
     chunk: int = CHUNK,
+    valid_utf8: bool = True,
 ) -> list[tuple[float, bytes]]:
     """Continue `prompt` by `length` bytes; what a byte costs depends neither on the prompt nor on the bytes so far.
 
@@ -52,6 +55,7 @@ def continue_bytes(
         strategy: fairseq's beam search, sampling, ...
         rows: hypotheses, or samples.
         temperature: by which logits are divided.
+        valid_utf8: keep to bytes that make valid UTF-8 after the prompt, and end with a whole character where one fits.
 
     Returns:
         `rows` pairs, the most probable first: bits of the new bytes under the model (as tempered), and the bytes.
@@ -67,17 +71,30 @@ def continue_bytes(
     cache.reorder(torch.zeros(rows, dtype=torch.long, device=column.device))
     column = column.expand(rows, -1, -1)
 
+    if valid_utf8:
+        strategy = _keep_valid(decoder, strategy, length)
+    last = _ids(decoder, prompt[-LOOKBACK:]).expand(rows, -1)
     scores = column.new_zeros(1, rows, dtype=torch.float)
     chosen, parents = [], []
     for step in range(length):
         log_probs = (decoder.logits(column)[:, -1].float() / temperature).log_softmax(-1)
         before = scores.unsqueeze(-1).expand(-1, -1, step or 1)  # a strategy reads the last step's alone
-        scores, symbols, order = (best[:, :rows] for best in strategy.step(step, log_probs.unsqueeze(0), before))
+        found = strategy.step(step, log_probs.unsqueeze(0), before, last)
+        scores, symbols, order = (best[:, :rows] for best in found)
         chosen.append(symbols[0])
         parents.append(order[0])
         cache.reorder(order[0])
+        last = torch.cat([last[order[0]], symbols[0].unsqueeze(1)], dim=1)[:, -LOOKBACK:]
         column = decoder.read(symbols[0].unsqueeze(1), cache)
     return _trace(scores[0], chosen, parents)
+
+
+def _keep_valid(decoder: FairseqDecoder, strategy: Search, length: int) -> ValidUTF8Search:
+    """`strategy` kept to bytes that spell characters, the last of which ends within `length` bytes."""
+    pieces = [b""] * SPECIALS + [bytes([byte]) for byte in range(BYTES)]
+    bounds = BatchBounds()
+    bounds.longest = torch.tensor([length + 1], device=decoder.output.weight.device)  # as if an end came after them
+    return ValidUTF8Search(decoder.dictionary, strategy, PieceAutomaton(pieces), bounds)
 
 
 def _ids(decoder: FairseqDecoder, data: np.ndarray) -> Tensor:

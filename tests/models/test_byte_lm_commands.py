@@ -152,7 +152,8 @@ def test_a_continuation_is_valid_text_and_repeats_with_the_seed(text, trained):
 
     samples = complete("--samples", "2", "--topk", "20")
     assert samples.decode("utf-8")
-    assert samples == complete("--samples", "2", "--topk", "20")
+    assert samples == complete("--samples", "2", "--topk", "20", "--on-invalid", "strict")  # nothing to recover from
+    assert samples != complete("--samples", "2", "--topk", "20", "--valid-utf8", "off")
     assert complete("--beam", "3") != samples
     failed = run("fairseq-bbpe", "lm", "complete", "--checkpoint", trained, "--beam", "3", "--topk", "5", status=2)
     assert failed.stderr.startswith("fairseq-bbpe: error: --beam searches: leave out")

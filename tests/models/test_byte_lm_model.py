@@ -150,7 +150,8 @@ def cost(network, prompt: bytes, continuation: bytes) -> float:
 @given(prompt=st.binary(min_size=1, max_size=40), chunk=st.integers(1, 50))
 def test_a_beam_of_all_bytes_finds_the_likeliest_pair(prompt, chunk):
     network = decoder()
-    found = continue_bytes(network, np.frombuffer(prompt, np.uint8), 2, BeamSearch(DICTIONARY), rows=256, chunk=chunk)
+    options = {"rows": 256, "chunk": chunk, "valid_utf8": False}
+    found = continue_bytes(network, np.frombuffer(prompt, np.uint8), 2, BeamSearch(DICTIONARY), **options)
     bits, best = found[0]
     assert bits == pytest.approx(cost(network, prompt, best), abs=1e-4)
     # Exhaustive: the log-probabilities of all 65,536 pairs.

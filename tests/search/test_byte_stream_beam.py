@@ -40,6 +40,36 @@ def test_each_hypothesis_of_a_beam_costs_what_the_model_says(seed, temperature):
     assert [bits for bits, _ in found] == sorted(bits for bits, _ in found)
 
 
+def is_valid(data: bytes) -> bool:
+    return data.decode("utf-8", "ignore").encode() == data
+
+
+STRATEGIES = {
+    "beam": BeamSearch(byte_dictionary()),
+    "sampling": Sampling(byte_dictionary()),
+    "top-k": Sampling(byte_dictionary(), 20),
+    "top-p": Sampling(byte_dictionary(), -1, 0.8),
+}
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("prompt", [b"a prompt", "ü".encode(), "日".encode()[:1], b"x" + "😀".encode()[:2]])
+def test_a_continuation_is_valid_after_its_prompt_and_ends_with_a_character(name, prompt):
+    torch.manual_seed(3)
+    network = ByteNetLMDecoder(replace(CONFIG), byte_dictionary()).double().eval()
+    network.output.bias.data[0x80:] += 4  # so that hypotheses stand at different places within characters
+    start = np.frombuffer(prompt, np.uint8)
+
+    def texts(length, **options):
+        found = continue_bytes(network, start, length, STRATEGIES[name], rows=12, temperature=2.0, **options)
+        assert all(len(text) == length for _, text in found)
+        return [prompt + text for _, text in found]
+
+    lengths = [2, 3, 4, 5, 8, 30]
+    assert all(is_valid(text) for length in lengths for text in texts(length))
+    assert not all(is_valid(text) for length in lengths for text in texts(length, valid_utf8=False))
+
+
 def test_samples_come_likeliest_first():
     torch.manual_seed(2)
     network = ByteNetLMDecoder(replace(CONFIG), byte_dictionary()).double().eval()

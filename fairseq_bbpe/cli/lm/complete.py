@@ -1,7 +1,8 @@
 """Continue a prompt with a ByteNet Decoder, byte by byte; print the continuation alone, one after another.
 
-The prompt, of any size, is read in parallel chunks; each new byte then costs the same. What a model writes need not be
-valid UTF-8: as many characters as possible are recovered (Eq. 1 of the BBPE paper).
+The prompt, of any size, is read in parallel chunks; each new byte then costs the same. What follows it is
+valid UTF-8. With --valid-utf8 off, or after a prompt that ends inside a character, as many of its characters as
+possible are recovered (Eq. 1 of the BBPE paper).
 """
 
 import argparse
@@ -27,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--temperature", type=float, default=1.0, metavar="T", help="of sampling (default: 1)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of sampling (default: %(default)s)")
+    parser.add_argument(
+        "--valid-utf8",
+        choices=("on", "off"),
+        default="on",
+        help="whether only bytes are searched, or drawn, that make valid UTF-8 (default: %(default)s)",
+    )
     parser.add_argument(
         "--on-invalid",
         choices=ON_INVALID,
@@ -70,6 +77,7 @@ def run(args: argparse.Namespace) -> None:
         strategy,
         rows=args.beam or args.samples,
         temperature=args.temperature,
+        valid_utf8=args.valid_utf8 == "on",
     )
     for bits, data in found[:1] if args.beam else found:
         print(recover(data, args.on_invalid))
