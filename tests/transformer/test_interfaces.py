@@ -124,7 +124,8 @@ def test_an_update_on_a_gpu_never_waits_to_see_where_padding_is():
 @pytest.mark.parametrize("options", [
     {"no_cross_attention": True}, {"no_token_positional_embeddings": True}, {"no_scale_embedding": True},
     {"decoder_learned_pos": True, "encoder_learned_pos": True}, {"activation_fn": "gelu"},
-    {"share_all_embeddings": False, "adaptive_softmax_cutoff": "20,40"}])  # fmt: skip
+    {"share_all_embeddings": False, "adaptive_softmax_cutoff": "20,40"},
+    {"share_all_embeddings": False, "encoder_embed_dim": 48}])  # fmt: skip
 @torch.no_grad()
 def test_models_of_other_shapes_equal_fairseqs_at_once_and_step_by_step(options):
     ours, theirs, _ = beside_fairseqs(dropout=0.0, **options)
