@@ -40,7 +40,7 @@ def rows_of(job: Job, split: str, command: list[str], corpus: dict[str, Any]) ->
     if job.system.frozen and start is not None:
         state = {key: start.state[key] for key in ("parameters", "hardware", "commit")}
     progress = state.get("progress", dict.fromkeys(("updates", "minutes", "sentences", "tokens"), 0))
-    seconds = progress["minutes"] * 60 or float("nan")
+    seconds = progress["minutes"] * 60
     paper = _paper(job)
     facts = {
         "system": job.name,
@@ -61,8 +61,8 @@ def rows_of(job: Job, split: str, command: list[str], corpus: dict[str, Any]) ->
         "minutes": progress["minutes"],
         "sentences_seen": progress["sentences"],
         "tokens_seen": progress["tokens"],
-        "train_sentences_s": f"{progress['sentences'] / seconds:.1f}",
-        "train_tokens_s": f"{progress['tokens'] / seconds:.0f}",
+        "train_sentences_s": f"{progress['sentences'] / seconds:.1f}" if seconds else "-",
+        "train_tokens_s": f"{progress['tokens'] / seconds:.0f}" if seconds else "-",
         "generate_sentences_s": scored["sentences_s"],
         "generate_tokens_s": scored["tokens_s"],
         "hardware": state.get("hardware", str(job.hardware)),

@@ -52,6 +52,15 @@ TRAINING_EDITS = [
         "its backward hooks end in a bare StopIteration on any module that returns a dict of lists, as every encoder "
         "does; the names of the gradients that are not finite are printed without them",
     ),
+    # --- the clock of fine-tuning -----------------------------------------------------------------------------------
+    Edit(
+        "fairseq/trainer.py",
+        r'if "previous_training_time" in extra_state:',
+        'if "previous_training_time" in extra_state and not reset_meters:',
+        1,
+        "--finetune-from-model counted the time of the model that it starts from as its own, against --stop-time-hours "
+        "too; what resets meters resets the clock",
+    ),
     # --- sums that must not drift -----------------------------------------------------------------------------------
     Edit(
         "fairseq_cli/eval_lm.py",
