@@ -8,7 +8,7 @@ usage: bash scripts/benchmark.sh DATA-BIN CHECKPOINT [RAW-TEXT ...] > benchmarks
 
 Training beside fairseq's transformer (fp32 and bfloat16), generation beside fairseq's decoder, ByteNet's step beside its
 floor, encoding and recovery beside other programs: a Markdown section each, on one thread (THREADS=2 for two). DATA-BIN
-and CHECKPOINT are a translation_bbpe model's, such as the quick start's. Takes about 30 minutes on a CPU; needs
+and CHECKPOINT are a translation_bbpe model's, such as the quick start's. Takes about 10 minutes on a CPU; needs
 `pip install .[bench]`.
 HELP
 }
