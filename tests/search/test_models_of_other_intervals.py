@@ -37,4 +37,5 @@ def test_models_of_as_many_intervals_of_another_width_do_not_search_together():
 
 
 def test_models_search_together_however_often_they_saw_an_interval():
-    IntervalSearch([model(0, 1, 2, 3), model(0, 0, 0, 1, 2, 3, 3)], dictionary())
+    search = IntervalSearch([model(0, 1, 2, 3), model(0, 0, 0, 1, 2, 3, 3)], dictionary())
+    assert search.model.models_size == 2
