@@ -209,6 +209,11 @@ def _engine_loader(path: str, data: Path | None) -> tuple[Callable[[str], Engine
         raise UserError(f"--data {data}: the folder {path} holds all that it needs: leave it out")
     if description["format"] == "ctranslate2":
         return partial(_load_ctranslate2, folder), folder
+    if description["format"] == "torch":
+        raise UserError(
+            f"{path}: programs of torch.export, for programs of your own: give a checkpoint, or a folder of "
+            "'fairseq-bbpe export fairseq' or 'ctranslate2'"
+        )
     return partial(_load_fairseq, [folder / description["checkpoint"]], folder), folder
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "ngrams": "count a data-bin's n-grams for ByteNet's input embeddings",
     "export fairseq": "a checkpoint and what translation needs in one folder, to copy to another machine",
     "export ctranslate2": "a Transformer -> a folder for CTranslate2, exactly or not at all",
+    "export torch": "a Transformer -> two programs of torch.export, which need neither fairseq nor this package",
     "export tokenizers": "a vocabulary -> tokenizer.json, or tiktoken's ranks",
     "lm split": "one file -> train, valid and test by bytes, for --task byte_language_modeling",
     "lm bits": "what every byte of a file costs under a ByteNet Decoder",

@@ -4,8 +4,11 @@ A byte-level subword may be part of a character, so its embedding says little wi
 give a sentence the same output whatever it is batched with, and wherever its padding lies.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+from torch._higher_order_ops.scan import scan
 
 from fairseq_bbpe.modules.linear import linear
 
@@ -80,16 +83,29 @@ class BiGRU(nn.Module):
         w_state, b_state = w_state.transpose(1, 2), b_state.unsqueeze(1)
         # Under autocast the products, and so the states, are narrower than x.
         state, both_masks = gates.new_zeros(2, x.size(1), self.gru.hidden_size), both_masks.to(gates.dtype)
-        states = []
-        for gate, mask in zip(gates.unbind(0), both_masks.unbind(0), strict=True):
+
+        def step(state: Tensor, column: tuple[Tensor, Tensor]) -> Tensor:
             # Cho et al. 2014 as torch has it: r, z = sigmoid(...), n = tanh(W x + r (U h)), h' = (1 - z) n + z h.
+            gate, mask = column
             reset_update, new = gate.split((2 * self.gru.hidden_size, self.gru.hidden_size), -1)
             from_state, new_from_state = torch.baddbmm(b_state, state, w_state).split(
                 (2 * self.gru.hidden_size, self.gru.hidden_size), -1
             )
             reset, update = (reset_update + from_state).sigmoid().chunk(2, -1)
             new = torch.addcmul(new, reset, new_from_state).tanh()
-            state = torch.lerp(new, state, update) * mask
-            states.append(state)
-        forward, backward = torch.stack(states).unbind(1)
+            return torch.lerp(new, state, update) * mask
+
+        forward, backward = _states(step, state, (gates, both_masks)).unbind(1)
         return torch.cat([forward, backward.flip(0)], dim=-1)
+
+
+def _states(step: Callable, state: Tensor, columns: tuple[Tensor, Tensor]) -> Tensor:
+    """All states `(T, ...)` of a recurrence over columns `(T, ...)`, the first after one step."""
+    if torch.compiler.is_exporting():
+        # A loop in Python would be traced for one length. What a step hands on may not be what it puts out.
+        return scan(lambda *read: ((after := step(*read)), after.clone()), state, columns)[1]
+    states = []
+    for column in zip(*(part.unbind(0) for part in columns), strict=True):
+        state = step(state, column)
+        states.append(state)
+    return torch.stack(states)

@@ -1,50 +1,18 @@
 """Exported models give every token the probability that fairseq's give it; what cannot be exact is refused."""
 
-from argparse import Namespace
-
 import pytest
 import torch
 from conftest import run
-from fairseq.data import Dictionary
-from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
+from untrained import VOCABULARY, engine_of, log_probabilities
 
-import fairseq_bbpe.plugin  # noqa: F401
 from fairseq_bbpe.engines.ctranslate2_model import with_neighbours
 from fairseq_bbpe.errors import UserError
-from fairseq_bbpe.tasks.translation_bbpe import TranslationBBPE, TranslationBBPEConfig
 from fairseq_bbpe.translator import Translator
-from fairseq_bbpe.vocabularies import Vocabulary
 
 pytest.importorskip("ctranslate2")
 from fairseq_bbpe.engines.ctranslate2_model import CTranslate2Model
-from fairseq_bbpe.engines.fairseq_models import FairseqModels
 from fairseq_bbpe.export.ctranslate2_folder import export_ctranslate2, neighbour_tables
 
-VOCABULARY = Vocabulary.learn(["the cat sat on the mat, 日本語の日本".encode()] * 9, size=290)
-
-
-def engine_of(tmp_path, arch="transformer_bbpe_ctx_tiny", **options) -> FairseqModels:
-    """An engine of one untrained model whose embeddings, context and padding row are far from their beginnings."""
-    VOCABULARY.save(tmp_path / "bbpe")
-    dictionary = Dictionary()
-    for piece in VOCABULARY.pieces:
-        dictionary.add_symbol(piece)
-    engine = object.__new__(FairseqModels)
-    engine.task = TranslationBBPE(TranslationBBPEConfig(valid_utf8="off"), dictionary, dictionary)
-    width = {f"{side}_{name}": size for side in ("encoder", "decoder") for name, size in WIDTH.items()}
-    args = Namespace(arch=arch, share_all_embeddings=True, **width, **options)
-    args.max_source_positions = args.max_target_positions = 99
-    ARCH_CONFIG_REGISTRY[arch](args)
-    torch.manual_seed(3)
-    model = ARCH_MODEL_REGISTRY[arch].build_model(args, engine.task).eval()
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.4)
-    engine.models, engine.device, engine.longest_source = [model], torch.device("cpu"), 98
-    engine.data, engine.source, engine.target = tmp_path, "src", "en"
-    return engine
-
-
-WIDTH = {"embed_dim": 16, "ffn_embed_dim": 16, "attention_heads": 2, "layers": 2}
 EXACT = {
     "none": {"embed_context": "none"},
     "conv": {"embed_context": "conv"},
@@ -77,16 +45,6 @@ def test_every_token_has_the_probability_of_fairseq(name, tmp_path):
     for source, target, found in zip(sources, targets, scored, strict=True):
         expected = log_probabilities(engine, source, target)
         torch.testing.assert_close(torch.tensor(found.log_probs), expected, atol=1e-4, rtol=1e-4)
-
-
-def log_probabilities(engine, source, target) -> torch.Tensor:
-    """Of every target token and the end, under fairseq's model."""
-    dictionary = engine.task.target_dictionary
-    src, tgt = ([*map(dictionary.index, pieces), dictionary.eos()] for pieces in (source, target))
-    with torch.no_grad():
-        before = torch.tensor([[dictionary.eos(), *tgt[:-1]]])
-        out = engine.models[0](torch.tensor([src]), torch.tensor([len(src)]), before)
-        return out[0].log_softmax(-1)[0].gather(1, torch.tensor(tgt)[:, None])[:, 0]
 
 
 def test_the_sum_of_the_neighbours_is_the_convolution(tmp_path):
