@@ -13,6 +13,7 @@ from hypothesis import settings
 
 # A busy machine is no failure.
 settings.register_profile("any-speed", deadline=None)
+settings.register_profile("thorough", deadline=None, max_examples=100_000)  # pytest --hypothesis-profile thorough
 settings.load_profile("any-speed")
 
 ROOT = Path(__file__).resolve().parent.parent
