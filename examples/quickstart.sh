@@ -43,9 +43,9 @@ trap 'echo "quickstart.sh: stopped at line $LINENO; the logs are $output/*.log" 
 output="$(cd "$output" && pwd)"
 
 corpus="$output/corpus" data="$output/data-bin" checkpoints="$output/checkpoints" results="$output/results"
-# Layers this small gain nothing from more threads; and threads that spin while they wait starve one another wherever
-# the cores are not theirs alone (many times slower on two busy cores).
-export OMP_NUM_THREADS="${OMP_NUM_THREADS:-2}" OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
+# Two threads of layers this small meet some thousand times a second. If they sleep whenever one waits for the other,
+# two are slower than one; if they spin for long, and the cores are not theirs alone, they starve one another.
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-2}" GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-3000}"
 export PYTHONWARNINGS=ignore::UserWarning # torch, about how fairseq calls it
 
 say() { printf '\n== [%d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"; }
