@@ -8,7 +8,7 @@ usage: bash examples/quickstart.sh [--output DIR] [--smoke] [--no-setup]
 
 Trains one byte-level model that translates 24 languages in 18 scripts into English, on two CPU cores and without
 downloading any data: installs everything (3 minutes), builds a corpus from Unicode CLDR and a byte-level vocabulary
-(half a minute), trains (5 minutes), translates the test set and scores it with sacreBLEU (half a minute).
+(half a minute), trains (3 minutes), translates the test set and scores it with sacreBLEU (half a minute).
 
 Each step that is done is skipped the next time; a training that was stopped goes on where it was last saved.
 
@@ -75,7 +75,7 @@ vocabulary="$data/bbpe.model"
 if [[ -e "$checkpoints/trained" ]]; then
   skip "Training"
 else
-  say "Training, $updates updates: about 5 minutes; the log is $output/train.log"
+  say "Training, $updates updates: about 3 minutes; the log is $output/train.log"
   # A terminal gets fairseq's progress bar (stderr); of its log (stdout), all see what concerns the loss.
   fairseq-train "$data" --source-lang src --target-lang en --cpu --seed 1 \
     --user-dir "$root/fairseq_bbpe" --task translation_bbpe --arch transformer_bbpe_ctx_tiny --share-all-embeddings \

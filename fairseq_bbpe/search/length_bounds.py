@@ -20,19 +20,25 @@ class LengthBounds(Search):
         self.search = search
         self.supports_constraints = search.supports_constraints
         self.stop_on_max_len = search.stop_on_max_len
-        self.shortest = self.longest = torch.empty(0, dtype=torch.long)
+        self.set_bounds(torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long))
 
     def set_bounds(self, shortest: Tensor, longest: Tensor) -> None:
         """Lengths (B,), end of sentence included, between which the coming search must end."""
         self.shortest, self.longest = shortest, longest
+        # Between these no sentence is bound, and a step need not mask all its scores to find out.
+        self.free_from, self.free_until = max(shortest.tolist(), default=0), min(longest.tolist(), default=0)
 
     def step(self, step, lprobs, scores, prev_output_tokens=None, original_batch_idxs=None):
         length = step + 1
+        if not self.free_from <= length < self.free_until:
+            lprobs = self._bounded(length, lprobs)
+        return self.search.step(step, lprobs, scores, prev_output_tokens, original_batch_idxs)
+
+    def _bounded(self, length: int, lprobs: Tensor) -> Tensor:
         end = torch.arange(lprobs.size(-1), device=lprobs.device) == self.eos
         too_short = (length < self.shortest)[:, None, None] & end
         too_long = (length >= self.longest)[:, None, None] & ~end
-        lprobs = lprobs.masked_fill(too_short | too_long, -math.inf)
-        return self.search.step(step, lprobs, scores, prev_output_tokens, original_batch_idxs)
+        return lprobs.masked_fill(too_short | too_long, -math.inf)
 
     def prune_sentences(self, batch_idxs: Tensor) -> None:
         """Forget the sentences that are finished."""
