@@ -1,6 +1,5 @@
-"""The ByteNet Decoder as a language model: what a prediction depends on, streams, search, and compressors beside it."""
+"""The ByteNet Decoder as a language model: what a prediction depends on, streams, and search."""
 
-import collections
 import functools
 import itertools
 import math
@@ -14,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fairseq_bbpe.plugin  # noqa: F401
-from fairseq_bbpe.analysis import adaptive_model
 from fairseq_bbpe.data.byte_file import SPECIALS, byte_dictionary
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.models.bytenet_lm import V2, ByteNetLM, ByteNetLMConfig, ByteNetLMDecoder
@@ -219,33 +217,3 @@ def test_compiled_blocks_train_alike(monkeypatch):
         assert not any("compiled" in name for name in network.state_dict())
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, msg=name)
-
-
-def adaptive_bits_by_counting(data: bytes, order: int) -> list[float]:
-    """The adaptive model as its docstring says it, one byte after another."""
-    counts = [collections.defaultdict(collections.Counter) for _ in range(order + 1)]
-    text, bits = bytes(order) + data, []
-    for i in range(order, len(text)):
-        probability = 1 / 256
-        for length, seen in enumerate(counts):
-            here = seen[text[i - length : i]]
-            if here:
-                kept = max(here[text[i]] - adaptive_model.DISCOUNT, 0)
-                escape = adaptive_model.DISCOUNT * len(here) * probability
-                probability = (kept + escape) / here.total()
-        for length, seen in enumerate(counts):
-            seen[text[i - length : i]][text[i]] += 1
-        bits.append(-math.log2(probability))
-    return bits
-
-
-@given(data=st.binary(min_size=1, max_size=50) | st.text("ab\0", min_size=1, max_size=200).map(str.encode))
-def test_the_adaptive_model_equals_counting(data):
-    found = adaptive_model.adaptive_bits(np.frombuffer(data, np.uint8))
-    np.testing.assert_allclose(found, adaptive_bits_by_counting(data, order=5))
-
-
-def test_history_helps_xz():
-    line = np.random.default_rng(0).bytes(2000)
-    assert adaptive_model.xz_bits(line) > 8
-    assert adaptive_model.xz_bits(line, history=line) < 1
