@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch._higher_order_ops.scan import scan
 
 from fairseq_bbpe.modules.linear import linear
+
+is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)  # older torch has none
 
 
 class DepthwiseConv(nn.Module):
@@ -101,8 +102,10 @@ class BiGRU(nn.Module):
 
 def _states(step: Callable, state: Tensor, columns: tuple[Tensor, Tensor]) -> Tensor:
     """All states `(T, ...)` of a recurrence over columns `(T, ...)`, the first after one step."""
-    if torch.compiler.is_exporting():
+    if is_exporting():
         # A loop in Python would be traced for one length. What a step hands on may not be what it puts out.
+        from torch._higher_order_ops.scan import scan  # a prototype, on which training must not depend
+
         return scan(lambda *read: ((after := step(*read)), after.clone()), state, columns)[1]
     states = []
     for column in zip(*(part.unbind(0) for part in columns), strict=True):
