@@ -5,11 +5,10 @@ no rule of valid UTF-8, so what is not valid is recovered from. Anything that ha
 """
 
 import argparse
-import logging
 from importlib.util import find_spec
 from pathlib import Path
 
-from fairseq_bbpe.cli.arguments import add_checkpoint, add_output
+from fairseq_bbpe.cli.export.trained_model import add_trained_model, load
 from fairseq_bbpe.errors import UserError
 
 EXAMPLE = "fairseq-bbpe export ctranslate2 --checkpoint checkpoint_best.pt --output exported --quantization int8"
@@ -17,9 +16,7 @@ EXAMPLE = "fairseq-bbpe export ctranslate2 --checkpoint checkpoint_best.pt --out
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `export ctranslate2`."""
-    add_checkpoint(parser, "a trained model's file")
-    parser.add_argument("--data", metavar="FOLDER", help="the data-bin (default: found through the checkpoint)")
-    add_output(parser, "FOLDER", "to make")
+    add_trained_model(parser)
     parser.add_argument(
         "--quantization", choices=("int8", "int16", "float16"), help="of the weights (default: none, which is exact)"
     )
@@ -29,9 +26,6 @@ def run(args: argparse.Namespace) -> None:
     """Convert."""
     if find_spec("ctranslate2") is None:
         raise UserError("ctranslate2 is not installed in this Python: pip install 'fairseq-bbpe[export]'")
-    logging.disable(logging.INFO)  # fairseq's account of what it loads
-    from fairseq_bbpe.engines.fairseq_models import FairseqModels
     from fairseq_bbpe.export.ctranslate2_folder import export_ctranslate2
 
-    engine = FairseqModels([Path(args.checkpoint)], None if args.data is None else Path(args.data))
-    export_ctranslate2(engine, Path(args.output), args.quantization)
+    export_ctranslate2(load(args), Path(args.output), args.quantization)
