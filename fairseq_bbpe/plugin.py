@@ -12,6 +12,7 @@ from fairseq.tasks import TASK_REGISTRY
 
 from fairseq_bbpe import bpe, criterions, models, tasks
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.memory import keep_freed_memory
 
 REGISTRIES = (
     BPE_REGISTRY,
@@ -50,3 +51,4 @@ def _show_one_line(kind, error, trace, *, otherwise=sys.excepthook) -> None:
 for _module in [bpe, *_import_all(criterions), *_import_all(models), *_import_all(tasks)]:
     _assert_registered(_module)
 sys.excepthook = _show_one_line
+keep_freed_memory()

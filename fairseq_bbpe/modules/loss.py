@@ -1,7 +1,6 @@
 """Cross entropy with label smoothing, a block of rows at a time: the logits of all rows are never in memory."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -42,11 +41,15 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
         correct = torch.zeros((), dtype=torch.long, device=features.device)
         grad_features = torch.empty_like(features) if needs_gradient else None
         grad_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_gradient else None
+        # Written anew by each block: on a CPU, memory of megabytes costs more to get than to fill.
+        singles = features.new_empty(2, min(BLOCK, len(features)), len(weight), dtype=torch.float32)
         for start in range(0, len(features), BLOCK):
             block = slice(start, start + BLOCK)
             rows, wanted = features[block], target[block, None]
             logits = linear(rows, weight)
-            log_p = F.log_softmax(logits, dim=-1, dtype=torch.float32)
+            scores, log_p = singles[:, : len(rows)]
+            scores = logits if logits.dtype == scores.dtype else scores.copy_(logits)
+            torch.log_softmax(scores, dim=-1, out=log_p)
             if kept is not None:
                 log_p.masked_fill_(~kept[block, None], 0)
             block_nll = -log_p.gather(1, wanted).sum()
@@ -61,7 +64,7 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
                 error.scatter_add_(1, wanted, error.new_full(wanted.shape, epsilon + smoothing - 1))
                 if kept is not None:
                     error.masked_fill_(~kept[block, None], 0)
-                error = error.to(logits.dtype)
+                error = logits.copy_(error)
                 grad_features[block] = linear(error, weight.t())
                 grad_weight += error.t() @ rows
         ctx.save_for_backward(grad_features, grad_weight)
