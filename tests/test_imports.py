@@ -12,6 +12,7 @@ TENSORS = {"modules", "transformer", "bytenet", "criterions", "models", "data", 
 # Package or file of fairseq_bbpe: what of fairseq_bbpe it may import besides itself and errors.
 MAY_IMPORT = {
     "errors": set(),
+    "memory": set(),
     "text": set(),
     "vocabularies": {"text"},
     "corpus": TEXT,
@@ -25,7 +26,7 @@ MAY_IMPORT = {
     "bytenet": {"modules"},
     "models": {"modules", "transformer", "bytenet", "bpe"},  # bpe: under any task a model refuses a wrong vocabulary
     "tasks": {"modules", "data", "search", "bpe", "vocabularies"},  # where text and tensors meet
-    "plugin": {"bpe", "criterions", "models", "tasks", "data", "search"},
+    "plugin": {"bpe", "criterions", "models", "tasks", "data", "search", "memory"},
     "analysis": TEXT | TENSORS | {"corpus", "scoring", "plugin"},
 }
 # These come last and may import everything: a translator and its engines, exports, experiments, commands.
@@ -34,6 +35,7 @@ LAST = {"__init__", "translator", "engines", "export", "experiments", "cli"}
 # What of other people's libraries a package must not know, not even inside a function.
 FORBIDDEN = {
     "errors": {"torch", "fairseq", "sentencepiece", "numpy"},
+    "memory": {"torch", "fairseq", "sentencepiece", "numpy"},
     "text": {"torch", "fairseq", "sentencepiece", "numpy"},
     "vocabularies": {"torch", "fairseq"},
     "corpus": {"torch", "fairseq"},
