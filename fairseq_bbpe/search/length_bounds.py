@@ -20,13 +20,12 @@ class LengthBounds(Search):
         self.search = search
         self.supports_constraints = search.supports_constraints
         self.stop_on_max_len = search.stop_on_max_len
-        self.set_bounds(torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long))
 
     def set_bounds(self, shortest: Tensor, longest: Tensor) -> None:
         """Lengths (B,), end of sentence included, between which the coming search must end."""
         self.shortest, self.longest = shortest, longest
         # Between these no sentence is bound, and a step need not mask all its scores to find out.
-        self.free_from, self.free_until = max(shortest.tolist(), default=0), min(longest.tolist(), default=0)
+        self.free_from, self.free_until = max(shortest.tolist()), min(longest.tolist())
 
     def step(self, step, lprobs, scores, prev_output_tokens=None, original_batch_idxs=None):
         length = step + 1
@@ -84,7 +83,7 @@ class LengthBoundedGenerator(SequenceGenerator):
                 f"--min-len {self.min_len}: a source of {source.size(1)} symbols allows {most - 1} by --max-len-a "
                 f"{self.max_len_a} and --max-len-b {self.max_len_b}; lower the first or raise one of these"
             )
-        limit = (self.max_len_a * source.ne(self.pad).sum(dim=1).double() + self.max_len_b).floor().long() + 1
+        limit = (self.max_len_a * source.ne(self.pad).sum(dim=1).double() + self.max_len_b).long() + 1
         shortest = torch.full_like(limit, self.min_len + 1)
         ended = torch.zeros_like(limit, dtype=torch.bool)
         if prefix_tokens is not None:

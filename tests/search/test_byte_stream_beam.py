@@ -23,12 +23,11 @@ def bits_of(network, prompt: bytes, text: bytes, temperature: float) -> float:
     return -float(logs.gather(1, ids[1:, None])[len(prompt) - 1 :].sum()) / np.log(2)
 
 
-@pytest.mark.parametrize("temperature", [1.0, 0.3])
+@pytest.mark.parametrize(("temperature", "prompt"), [(1.0, b"any prompt"), (0.3, b"any prompt"), (1.0, b"prompt")])
 @pytest.mark.parametrize("seed", range(3))
-def test_each_hypothesis_of_a_beam_costs_what_the_model_says(seed, temperature):
+def test_each_hypothesis_of_a_beam_costs_what_the_model_says(seed, temperature, prompt):
     torch.manual_seed(seed)
     network = ByteNetLMDecoder(replace(CONFIG), byte_dictionary()).double().eval()
-    prompt = b"any prompt"
     search = BeamSearch(byte_dictionary())
     found = continue_bytes(
         network, np.frombuffer(prompt, np.uint8), 9, search, rows=5, temperature=temperature, chunk=4

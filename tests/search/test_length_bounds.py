@@ -8,6 +8,7 @@ from fairseq.search import BeamSearch, LexicallyConstrainedBeamSearch, Sampling 
 from fairseq.sequence_generator import SequenceGenerator  # noqa: E402
 from test_bytenet import END, PAD, build, dictionary, sentences  # noqa: E402
 
+from fairseq_bbpe.errors import UserError  # noqa: E402
 from fairseq_bbpe.search.length_bounds import LengthBoundedGenerator, LengthBounds  # noqa: E402
 
 
@@ -65,3 +66,16 @@ def test_other_searches_keep_what_they_need(model):
     assert [len(found[0]["tokens"]) for found in drawn] == [6, 11]
     constrained = LengthBounds(dictionary(), LexicallyConstrainedBeamSearch(dictionary(), "ordered"))
     assert constrained.supports_constraints
+
+
+def test_lengths_are_fairseqs_to_the_last_bit_and_the_shortest_may_not_pass_them(model):
+    """fairseq computes with Python's floats: 0.29 x 100 is less than 29 there, and is 29 in 32 bits."""
+    source = sentences([100])
+    options = {"max_len_a": 0.29, "max_len_b": 0}
+    assert int(0.29 * 100) == 28
+    allowed = LengthBoundedGenerator([model], dictionary(), min_len=28, **options)
+    shortest, longest = allowed.possible_lengths({"src_tokens": source}, None)
+    assert (shortest.tolist(), longest.tolist()) == ([29], [29])  # the end included
+    refused = LengthBoundedGenerator([model], dictionary(), min_len=29, **options)
+    with pytest.raises(UserError, match="--min-len 29: a source of 100 symbols allows 28"):
+        refused.possible_lengths({"src_tokens": source}, None)

@@ -36,3 +36,11 @@ def test_there_are_as_many_rooms_as_a_character_may_need(automaton):
 def test_a_vocabulary_whose_pieces_finish_characters_at_once_needs_less_room():
     """With two continuation bytes as one piece, no character needs more than two pieces after its first byte."""
     assert len(PieceAutomaton([*BYTES, "日".encode()[1:]]).allowed_with_room()) == 3
+
+
+def test_partial_pieces_are_those_that_no_text_of_whole_characters_holds(automaton):
+    def whole(piece):
+        return piece == piece.decode("utf-8", "ignore").encode()
+
+    expected = [number for number, piece in enumerate([*BYTES, *PARTS]) if not whole(piece)]
+    assert automaton.partial().tolist() == expected
