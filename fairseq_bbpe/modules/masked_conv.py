@@ -6,11 +6,11 @@ serves whole sequences and single generation steps, and on one CPU core it is as
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairseq_bbpe.modules.batch_parts import BatchParts
+from fairseq_bbpe.modules.column_steps import Step, convolve_step
 from fairseq_bbpe.modules.conv_cache import ConvCache, spread_taps
 
 
@@ -41,12 +41,9 @@ class DilatedConv(nn.Module):
         """Distance in columns between the first and the last one read: (kernel - 1) * dilation."""
         return (self.kernel - 1) * self.dilation
 
-    def product(self, taps: Tensor) -> Tensor:
-        """Multiply the columns that are read, side by side: (B, T, kernel * inputs) -> (B, T, outputs)."""
-        if taps.numel() == self.taps.in_features and not torch.is_grad_enabled():
-            # One column: torch reads a matrix faster for a vector than for a matrix of one row.
-            return torch.addmv(self.taps.bias, self.taps.weight, taps.view(-1)).view(1, 1, -1)
-        return self.taps(taps)
+    def column_step(self) -> Step:
+        """This convolution of one new column, the earlier ones that it reads in a cache."""
+        return convolve_step(self, self.kernel, self.taps)
 
     def extra_repr(self) -> str:
         return f"kernel={self.kernel}, dilation={self.dilation}"
@@ -61,9 +58,9 @@ class MaskedConv(DilatedConv):
 
     def forward(self, x: Tensor, batch: BatchParts, cache: ConvCache | None = None, lead: int = 0) -> Tensor:
         if self.kernel == 1:
-            return self.product(x)
+            return self.taps(x)
         if cache is not None:
-            return self.product(cache.taps(self, x))
+            return self.taps(cache.taps(self, x))
         return self.taps(spread_taps(F.pad(x, (0, 0, self.reach - lead, 0)), self.kernel, self.dilation))
 
 
@@ -85,7 +82,7 @@ class CentredConv(DilatedConv):
         assert cache is None, "a source network sees its whole input at once"
         assert not lead, "a source network predicts nothing, so it leaves nothing out"
         if self.kernel == 1:
-            return self.product(x)
+            return self.taps(x)
         if batch.non_pad_mask is not None:
             x = x * batch.non_pad_mask.unsqueeze(-1).to(x.dtype)
         side = self.reach // 2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from fairseq_bbpe.modules.batch_parts import BatchParts
+from fairseq_bbpe.modules.column_steps import Slots, Step, normalise_step
 from fairseq_bbpe.modules.conv_cache import ConvCache
 from fairseq_bbpe.modules.masked_conv import CentredConv, DilatedConv, MaskedConv
 from fairseq_bbpe.modules.sub_batch_norm import normalisation
@@ -41,6 +43,18 @@ class ReLUBlock(nn.Module):
         h = self.conv(torch.relu(self.norm_conv(h, batch)), batch, cache, lead)
         return x[:, lead:] + self.expand(torch.relu(self.norm_out(h, batch)), batch)
 
+    def column_step(self) -> Step:
+        """`forward` of one new column."""
+        norm_in, norm_conv, norm_out = map(normalise_step, (self.norm_in, self.norm_conv, self.norm_out))
+        reduce, conv, expand = (layer.column_step() for layer in (self.reduce, self.conv, self.expand))
+
+        def step(x: Tensor, slots: Slots, batch: BatchParts) -> Tensor:
+            h = reduce(norm_in(x, batch).relu_(), slots, batch)
+            h = conv(norm_conv(h, batch).relu_(), slots, batch)
+            return x + expand(norm_out(h, batch).relu_(), slots, batch)
+
+        return step
+
 
 class MultiplicativeUnit(nn.Module):
     """A gated column (Figure 3, far right): sigmoid(g1) * tanh(sigmoid(g2) * h + sigmoid(g3) * tanh(u)).
@@ -62,9 +76,23 @@ class MultiplicativeUnit(nn.Module):
 
     def forward(self, x: Tensor, batch: BatchParts, cache: ConvCache | None = None, lead: int = 0) -> Tensor:
         h = self.norm(x, batch)
-        gates, update = self.gates(h, batch, cache, lead).split((3 * h.size(-1), h.size(-1)), dim=-1)
+        return self._gated(h[:, lead:], self.gates(h, batch, cache, lead))
+
+    def column_step(self) -> Step:
+        """`forward` of one new column."""
+        norm, gates = normalise_step(self.norm), self.gates.column_step()
+
+        def step(x: Tensor, slots: Slots, batch: BatchParts) -> Tensor:
+            h = norm(x, batch)
+            return self._gated(h, gates(h, slots, batch))
+
+        return step
+
+    @staticmethod
+    def _gated(h: Tensor, gates_and_update: Tensor) -> Tensor:
+        gates, update = gates_and_update.split((3 * h.size(-1), h.size(-1)), dim=-1)
         g1, g2, g3 = torch.sigmoid(gates).chunk(3, dim=-1)
-        return g1 * torch.tanh(g2 * h[:, lead:] + g3 * torch.tanh(update))
+        return g1 * torch.tanh(g2 * h + g3 * torch.tanh(update))
 
 
 class MultiplicativeBlock(nn.Module):
@@ -94,6 +122,19 @@ class MultiplicativeBlock(nn.Module):
         h = self.reduce(torch.relu(self.norm_in(x, batch)), batch)
         h = self.pointwise_unit(self.unit(h, batch, cache, lead), batch)
         return x[:, lead:] + self.expand(torch.relu(self.norm_out(h, batch)), batch)
+
+    def column_step(self) -> Step:
+        """`forward` of one new column."""
+        norm_in, norm_out = map(normalise_step, (self.norm_in, self.norm_out))
+        layers = self.reduce, self.unit, self.pointwise_unit, self.expand
+        reduce, unit, pointwise_unit, expand = (layer.column_step() for layer in layers)
+
+        def step(x: Tensor, slots: Slots, batch: BatchParts) -> Tensor:
+            h = reduce(norm_in(x, batch).relu_(), slots, batch)
+            h = pointwise_unit(unit(h, slots, batch), slots, batch)
+            return x + expand(norm_out(h, batch).relu_(), slots, batch)
+
+        return step
 
 
 BLOCKS = {"relu": ReLUBlock, "multiplicative": MultiplicativeBlock}
@@ -137,6 +178,7 @@ class ResidualStack(nn.Module):
         self.blocks = nn.ModuleList(
             BLOCKS[block](d, kernel, dilation, norm, masked, buckets) for _ in range(sets) for dilation in dilations
         )
+        self.channels = d
         self.masked = masked
 
     @property
@@ -150,11 +192,23 @@ class ResidualStack(nn.Module):
     def new_cache(self) -> ConvCache:
         """An empty cache for a generation that starts now."""
         assert self.masked, "only a masked stack can generate"
-        return ConvCache([conv for conv in self._convolutions() if conv.kernel > 1])
+        return ConvCache([conv for conv in self._convolutions() if conv.kernel > 1], self.channels)
 
     def forward(self, x: Tensor, batch: BatchParts, cache: ConvCache | None = None) -> Tensor:
+        if cache is not None and x.size(1) == 1 and not torch.is_grad_enabled():
+            return self._next_column(x, batch, cache)
         for block in self.blocks:
             x = block(x, batch, cache)
         if cache is not None:
             cache.advance(x.size(1))
         return x
+
+    def _next_column(self, x: Tensor, batch: BatchParts, cache: ConvCache) -> Tensor:
+        if cache.steps is None:
+            cache.steps = [block.column_step() for block in cast(Iterable[ReLUBlock], self.blocks)]
+        slots = cache.slots(x)
+        column = x.flatten() if x.size(0) == 1 else x.squeeze(1)
+        for step in cache.steps:
+            column = step(column, slots, batch)
+        cache.advance(1)
+        return column.view(x.shape)

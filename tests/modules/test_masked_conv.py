@@ -51,17 +51,26 @@ def test_padding_never_reaches_a_real_column():
 @settings(deadline=None, max_examples=50)
 @given(data=st.data(), kernel=st.integers(1, 4), dilations=st.lists(st.integers(1, 5), min_size=1, max_size=3))
 def test_chunks_equal_the_whole_also_after_reordering(data, kernel, dilations):
-    """Several convolutions in one cache, any cut into chunks, any choice of surviving rows between them."""
+    """Several convolutions in one cache, any cut into chunks, any choice of surviving rows between them.
+
+    Single columns come as a chunk of one or as a step, which is quicker.
+    """
     convs = [MaskedConv(3, 2, kernel, dilation) for dilation in dilations]
-    cache = ConvCache(convs if kernel > 1 else [])
+    cache = ConvCache(convs if kernel > 1 else [], channels=3)
     rows = data.draw(st.integers(1, 4))
     history = torch.zeros(rows, 0, 3)
     for length in data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=12)):
         chunk = torch.randn(history.size(0), length, 3)
         history = torch.cat([history, chunk], dim=1)
+        as_a_step = length == 1 and kernel > 1 and data.draw(st.booleans())
         with torch.no_grad():
+            slots = cache.slots(chunk) if as_a_step else {}
             for number, conv in enumerate(convs):  # each has another input, as in a network
-                found = conv(chunk * 2**number, ALL_REAL, cache)
+                if as_a_step:
+                    column = chunk.flatten() if len(chunk) == 1 else chunk.squeeze(1)
+                    found = conv.column_step()(column * 2**number, slots, ALL_REAL).view(-1, 1, 2)
+                else:
+                    found = conv(chunk * 2**number, ALL_REAL, cache)
                 torch.testing.assert_close(found, conv(history * 2**number, ALL_REAL)[:, -length:])
         cache.advance(length)
         alive = data.draw(st.integers(1, history.size(0)))
@@ -73,10 +82,13 @@ def test_chunks_equal_the_whole_also_after_reordering(data, kernel, dilations):
 @torch.no_grad()
 def test_a_cache_is_one_tensor_of_the_columns_that_are_still_read():
     convs = [MaskedConv(3, 2, kernel=3, dilation=dilation) for dilation in (1, 4)]
-    cache = ConvCache(convs)
+    cache = ConvCache(convs, channels=3)
+    steps = [conv.column_step() for conv in convs]
     for _ in range(30):
-        for conv in convs:
-            conv(torch.randn(5, 1, 3), ALL_REAL, cache)
+        column = torch.randn(5, 3)
+        slots = cache.slots(column)
+        for step in steps:
+            step(column, slots, ALL_REAL)
         cache.advance(1)
         assert cache.columns.shape == (5, 2 * 1 + 2 * 4, 3)
     before = cache.columns
@@ -86,7 +98,7 @@ def test_a_cache_is_one_tensor_of_the_columns_that_are_still_read():
 
 def test_a_cache_serves_one_kernel():
     with pytest.raises(ValueError, match=r"one kernel, got \[2, 3\]"):
-        ConvCache([MaskedConv(1, 1, kernel=2), MaskedConv(1, 1, kernel=3)])
+        ConvCache([MaskedConv(1, 1, kernel=2), MaskedConv(1, 1, kernel=3)], channels=1)
 
 
 @pytest.mark.parametrize(
