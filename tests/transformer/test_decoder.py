@@ -123,3 +123,18 @@ def test_weights_are_there_where_they_are_asked_for():
     torch.testing.assert_close(
         ours(source, None, target)[1]["attn"][0], theirs(source, None, target)[1]["attn"][0], atol=1e-5, rtol=1e-5
     )
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("side", ["encoder", "decoder"])
+def test_embeddings_are_dropped_in_training(side):
+    """Residual dropout is applied to the sums of embeddings and positions, of both sides (Vaswani et al., 5.4)."""
+    model, _ = build(dropout=0.0, embed_context="none")
+    source, target = padded(sentences(5, 5), left=False), padded(sentences(4, 4), left=False)
+    getattr(model, side).dropout_module.p = 1.0  # nothing of them is left
+    for training in (True, False):
+        model.train(training)
+        other_source = source.flip(1) if side == "encoder" else source
+        other_target = target.flip(1) if side == "decoder" else target
+        same = torch.equal(model(source, None, target)[0], model(other_source, None, other_target)[0])
+        assert same == training
