@@ -6,9 +6,10 @@ usage() {
   cat <<'HELP'
 usage: bash scripts/benchmark.sh DATA-BIN CHECKPOINT [RAW-TEXT ...] > benchmarks.md
 
-Training beside fairseq's transformer (fp32 and bfloat16), generation beside fairseq's decoder, ByteNet's step beside its
-floor, encoding and recovery beside other programs: a Markdown section each, on one thread (THREADS=2 for two). DATA-BIN
-and CHECKPOINT are a translation_bbpe model's, such as the quick start's. Takes about 10 minutes on a CPU; needs
+Training beside fairseq's transformer (fp32 and bfloat16), generation beside fairseq's decoder and how its cost grows
+with length, vocabulary and beam, ByteNet's step beside its floor, encoding and recovery beside other programs: a
+Markdown section each, on one thread (THREADS=2 for two). DATA-BIN and CHECKPOINT are a translation_bbpe model's, such as
+the quick start's. Takes about 20 minutes on a CPU; needs
 `pip install .[bench]`.
 HELP
 }
@@ -28,6 +29,8 @@ section Training
 python "$here/benchmark_training.py" "$data" --shape "$shape" --max-tokens "$tokens" --bf16-too
 section Generation
 python "$here/benchmark_generation.py" "$data" --checkpoint "$checkpoint" --rounds 4
+section How the cost of generation grows
+python "$here/benchmark_growth.py"
 section ByteNet
 python "$here/benchmark_bytenet.py" --threads "$OMP_NUM_THREADS"
 section Text
