@@ -70,12 +70,11 @@ def test_other_searches_keep_what_they_need(model):
 
 def test_lengths_are_fairseqs_to_the_last_bit_and_the_shortest_may_not_pass_them(model):
     """fairseq computes with Python's floats: 0.29 x 100 is less than 29 there, and is 29 in 32 bits."""
-    source = sentences([100])
     options = {"max_len_a": 0.29, "max_len_b": 0}
-    assert int(0.29 * 100) == 28
     allowed = LengthBoundedGenerator([model], dictionary(), min_len=28, **options)
-    shortest, longest = allowed.possible_lengths({"src_tokens": source}, None)
-    assert (shortest.tolist(), longest.tolist()) == ([29], [29])  # the end included
+    shortest, longest = allowed.possible_lengths({"src_tokens": sentences([100, 150])}, None)
+    assert shortest.tolist() == [29, 29]  # the end included
+    assert longest.tolist() == [int(0.29 * 100) + 1, int(0.29 * 150) + 1] == [29, 44]
     refused = LengthBoundedGenerator([model], dictionary(), min_len=29, **options)
     with pytest.raises(UserError, match="--min-len 29: a source of 100 symbols allows 28"):
-        refused.possible_lengths({"src_tokens": source}, None)
+        refused.possible_lengths({"src_tokens": sentences([100])}, None)
