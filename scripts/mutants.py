@@ -32,7 +32,7 @@ TESTS = {
     "modules": ["modules", "models/test_bytenet_reference.py", "models/test_bytenet.py", "transformer/test_decoder.py"],
     "search": ["search", "models/test_byte_lm_model.py"],
     "transformer": ["transformer"],
-    "bytenet": ["bytenet", "models"],
+    "bytenet": ["models"],
     "models": ["models", "transformer/test_trainable.py"],
 }
 # Imported once, before the forks; never the package itself.
