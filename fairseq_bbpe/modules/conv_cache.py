@@ -49,7 +49,7 @@ class ConvCache:
         self._reaches = dilations * (self.kernel - 1)
         self._begins = self._reaches.cumsum(0) - self._reaches
         self._number = {conv: number for number, conv in enumerate(convolutions)}
-        self._places = self._begins  # where the new columns go
+        self._places: Tensor  # where the new columns go
         self._read: Tensor | None = None  # (B, convolutions, kernel, C): what this step's convolutions multiply
 
     def taps(self, conv: Convolution, x: Tensor) -> Tensor:

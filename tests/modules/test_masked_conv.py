@@ -80,6 +80,23 @@ def test_chunks_equal_the_whole_also_after_reordering(data, kernel, dilations):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("kernel", [2, 3, 4])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_single_columns_equal_the_whole(kernel, rows):
+    convs = [MaskedConv(5, 2, kernel, dilation) for dilation in (1, 3)]
+    steps = [conv.column_step() for conv in convs]
+    cache = ConvCache(convs, channels=5)
+    x = torch.randn(rows, 25, 5)
+    expected = [conv(x, ALL_REAL) for conv in convs]
+    for time, column in enumerate(x.unbind(1)):
+        slots = cache.slots(column)
+        for step, whole in zip(steps, expected, strict=True):
+            found = step(column.flatten() if rows == 1 else column, slots, ALL_REAL)
+            torch.testing.assert_close(found.view(rows, 2), whole[:, time])
+        cache.advance(1)
+
+
+@torch.no_grad()
 def test_a_cache_is_one_tensor_of_the_columns_that_are_still_read():
     convs = [MaskedConv(3, 2, kernel=3, dilation=dilation) for dilation in (1, 4)]
     cache = ConvCache(convs, channels=3)
