@@ -5,6 +5,7 @@ import pkgutil
 import sys
 
 import fairseq  # noqa: F401  (whole, before anything registers with a part of it)
+import torch
 from fairseq.criterions import CRITERION_REGISTRY
 from fairseq.data.encoders import BPE_REGISTRY, TOKENIZER_REGISTRY
 from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
@@ -51,4 +52,5 @@ def _show_one_line(kind, error, trace, *, otherwise=sys.excepthook) -> None:
 for _module in [bpe, *_import_all(criterions), *_import_all(models), *_import_all(tasks)]:
     _assert_registered(_module)
 sys.excepthook = _show_one_line
-keep_freed_memory()
+if not torch.cuda.is_available():
+    keep_freed_memory()

@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairseq_bbpe.modules.batch_parts import BatchParts
-from fairseq_bbpe.modules.sub_batch_norm import SubBatchNorm
 
 # Columns are (C,) of one hypothesis or (B, C) of several. A convolution has its slots: where the new column goes,
 # (..., inputs), and all that it multiplies, (..., kernel * inputs), of which that is the last part.
@@ -24,16 +23,16 @@ Step = Callable[[Tensor, Slots, BatchParts], Tensor]
 
 def normalise_step(norm: nn.Module) -> Callable[[Tensor, BatchParts], Tensor]:
     """What `LayerNorm` or `SubBatchNorm` do to a column."""
-    if isinstance(norm, SubBatchNorm):
-        channels, forward = norm.weight.numel(), norm.forward
-        return lambda x, batch: forward(x.view(-1, 1, channels), batch).view(x.shape)
-    assert isinstance(norm, nn.LayerNorm)
+    if not isinstance(norm, nn.LayerNorm):
+        return lambda x, batch: norm(x.view(-1, 1, x.size(-1)), batch).view(x.shape)
     shape, weight, bias, eps = norm.normalized_shape, norm.weight, norm.bias, norm.eps
     return lambda x, batch: torch.layer_norm(x, shape, weight, bias, eps)
 
 
 def multiply_step(layer: nn.Linear) -> Callable[[Tensor], Tensor]:
     """What a linear layer does to a column."""
+    if type(layer) is not nn.Linear:  # quantised, or with adapters
+        return layer
     weight, bias = layer.weight, layer.bias
 
     def multiply(x: Tensor) -> Tensor:

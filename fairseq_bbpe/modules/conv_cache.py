@@ -52,6 +52,9 @@ class ConvCache:
         self._places: Tensor  # where the new columns go
         self._read: Tensor | None = None  # (B, convolutions, kernel, C): what this step's convolutions multiply
 
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "steps": None}  # functions over one network's weights: a copy makes its own
+
     def taps(self, conv: Convolution, x: Tensor) -> Tensor:
         """Put the earlier columns that `conv` reads before each new one: (B, T, C) -> (B, T, kernel * C)."""
         if self.columns is None:

@@ -42,12 +42,12 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
         grad_features = torch.empty_like(features) if needs_gradient else None
         grad_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_gradient else None
         # Written anew by each block: on a CPU, memory of megabytes costs more to get than to fill.
-        singles = features.new_empty(2, min(BLOCK, len(features)), len(weight), dtype=torch.float32)
+        memory = features.new_empty(2, min(BLOCK, len(features)), len(weight), dtype=torch.float32)
         for start in range(0, len(features), BLOCK):
             block = slice(start, start + BLOCK)
             rows, wanted = features[block], target[block, None]
             logits = linear(rows, weight)
-            scores, log_p = singles[:, : len(rows)]
+            scores, log_p = memory[:, : len(rows)]
             scores = logits if logits.dtype == scores.dtype else scores.copy_(logits)
             torch.log_softmax(scores, dim=-1, out=log_p)
             if kept is not None:

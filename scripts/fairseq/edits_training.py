@@ -32,6 +32,14 @@ TRAINING_EDITS = [
         "without loss scaling (bfloat16) the factor of one update stayed for the next, where the optimizer scales the "
         "gradients in its step, as apex's does; the memory-efficient optimizer below has this line",
     ),
+    # --- what a training has seen -----------------------------------------------------------------------------------
+    Edit(
+        "fairseq/logging/metrics.py",
+        r"^        _aggregators\[name\]\.load_state_dict\(agg_state\)\n",
+        r"\g<0>        if name in _active_aggregators:\n            _active_aggregators[name] = _aggregators[name]\n",
+        1,
+        "a resumed training logged into meters that were no longer saved: the sums in its checkpoints stood still",
+    ),
     # --- Adam -------------------------------------------------------------------------------------------------------
     Edit(
         "fairseq/optim/adam.py",
