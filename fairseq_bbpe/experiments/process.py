@@ -97,8 +97,8 @@ def environment(threads: int, gpus: list[int] | None) -> dict[str, str]:
     """What a command gets: so many CPU threads, which spin a little while they wait, and only these GPUs."""
     variables = {
         "OMP_NUM_THREADS": str(threads),
-        # Threads that spin for long at a barrier starve other processes; those that sleep at once halve that of two.
-        # The first is for OpenMP libraries other than GNU's, which takes the second.
+        # Threads that spin for long at a barrier starve other processes. Those that sleep at once make two slower than
+        # one. GNU's OpenMP takes the second of these, others the first.
         "OMP_WAIT_POLICY": "passive",
         "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "3000"),
         "PYTHONWARNINGS": "ignore::UserWarning",  # torch's, about how fairseq calls it

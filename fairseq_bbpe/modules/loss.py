@@ -64,7 +64,7 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
                 error.scatter_add_(1, wanted, error.new_full(wanted.shape, epsilon + smoothing - 1))
                 if kept is not None:
                     error.masked_fill_(~kept[block, None], 0)
-                error = logits.copy_(error)
+                error = error if error.dtype == logits.dtype else logits.copy_(error)
                 grad_features[block] = linear(error, weight.t())
                 grad_weight += error.t() @ rows
         ctx.save_for_backward(grad_features, grad_weight)
