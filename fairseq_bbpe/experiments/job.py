@@ -22,11 +22,14 @@ class Hardware:
     name: str
     threads: int = 1
     gpus: tuple[int, ...] = ()
+    bfloat16: bool = True  # whether it computes in bfloat16 where a system asks for it
 
     @property
     def flags(self) -> dict[str, Any]:
-        """fairseq-train's."""
-        return {"bf16": True, "distributed-world-size": len(self.gpus)} if self.gpus else {"cpu": True}
+        """fairseq-train's, which go before a system's own."""
+        if self.gpus:
+            return {"bf16": True, "distributed-world-size": len(self.gpus)}
+        return {"cpu": True} if self.bfloat16 else {"cpu": True, "bf16": False}
 
     def __str__(self) -> str:
         if self.gpus:
@@ -140,7 +143,7 @@ class Job:
             "log-interval": min(50, max(1, self.workspace.scale.validate_every // 4)),
             "num-workers": 4 if self.hardware.gpus else 0,
         }
-        return [str(self.data.folder), *to_flags(options), *to_flags(self.hardware.flags)]
+        return [str(self.data.folder), *to_flags(options | self.hardware.flags)]
 
     def score_arguments(self, checkpoint: Path, split: str) -> list[str]:
         """Of fairseq-generate, or of fairseq-eval-lm for a file of bytes."""

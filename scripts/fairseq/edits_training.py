@@ -32,6 +32,17 @@ TRAINING_EDITS = [
         "without loss scaling (bfloat16) the factor of one update stayed for the next, where the optimizer scales the "
         "gradients in its step, as apex's does; the memory-efficient optimizer below has this line",
     ),
+    Edit(
+        "fairseq/trainer.py",
+        r"^            elif cfg\.common\.bf16:\n",
+        r"\g<0>                if not self.cuda and not torch.ops.mkldnn._is_mkldnn_bf16_supported():\n"
+        r"                    logger.warning(\n"
+        r'                        "--bf16: this processor has no fast products in bfloat16; "\n'
+        r'                        "leave it out to train many times as fast"\n'
+        r"                    )\n",
+        1,
+        "a CPU without AVX-512 computes them some 50 times as slowly as in float32, and nothing told why",
+    ),
     # --- what a training has seen -----------------------------------------------------------------------------------
     Edit(
         "fairseq/logging/metrics.py",
