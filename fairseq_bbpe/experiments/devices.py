@@ -42,7 +42,7 @@ def _gpus(gpus: int | None, scale_name: str, jobs: int) -> list[Hardware]:
 
 
 def fast_bfloat16() -> bool:
-    """Whether this CPU's products in bfloat16 are no slower than in float32; without AVX-512 they take 50 times as long."""
+    """Whether this CPU multiplies in bfloat16 as fast as in float32; without AVX-512 it takes 50 times as long."""
     import torch
 
     return torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -1,5 +1,7 @@
 """What a training is told that depends on its budget."""
 
+from dataclasses import replace
+
 import pytest
 from conftest import ROOT
 
@@ -34,6 +36,13 @@ def test_its_length_can_be_given(tmp_path):
 def test_other_budgets_do_not_say_which_is_the_last(unit, tmp_path):
     with pytest.raises(UserError, match=rf"^en-de/byte\+: lr-scheduler polynomial_decay .* not of {unit}"):
         job(tmp_path, Budget(unit, 3)).options()
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_bfloat16_is_for_processors_that_have_it(bfloat16, tmp_path):
+    found = replace(job(tmp_path, Budget("updates", 100)), hardware=Hardware("CPU", bfloat16=bfloat16))
+    assert found.options()["bf16"]  # what the system asks for
+    assert ("--bf16" in found.train_arguments()) == bfloat16
 
 
 def test_a_systems_own_flags_win(tmp_path):

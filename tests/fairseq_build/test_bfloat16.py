@@ -71,6 +71,8 @@ def test_a_training_in_bfloat16_is_validated_saved_and_resumed(in_bfloat16, data
         *("--max-update", "33", "--disable-validation"),
     )
     assert "Loaded checkpoint" in more.stdout
+    fast = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    assert ("no fast products in bfloat16" in more.stdout + more.stderr) == (not fast)
     assert '"num_updates": "33"' in more.stdout or "33 updates" in more.stdout
 
 
