@@ -111,8 +111,9 @@ class _Past:
     def __init__(self, packed: tuple[Tensor, Tensor], kept: Tensor):
         self.packed, self.kept = packed, kept
 
-    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        self.kept = torch.cat([self.kept, torch.stack([keys, values]).unsqueeze(3)], dim=3)
+    def append(self, added: Tensor) -> tuple[Tensor, Tensor]:
+        # B x 2 x H x D -> 2 x B x H x 1 x D
+        self.kept = torch.cat([self.kept, added.transpose(0, 1).unsqueeze(3)], dim=3)
         keys, values = self.kept.unbind(0)
         return keys, values
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fairseq_bbpe.modules.attention_cache import SelfCache, SourceCache
+from fairseq_bbpe.modules.attention_cache import SelfCache, SourceCache, hide
 from fairseq_bbpe.modules.dropout import dropout
 from fairseq_bbpe.modules.linear import Linear
 
@@ -80,17 +80,17 @@ class MultiheadAttention(nn.Module):
             # A sentence's rows become queries of one sequence: R x H x T x D -> B x H x (R / B) T x D
             cache.rows = query.size(1)
             grouped = queries.unflatten(0, (cache.keys.size(0), -1)).transpose(1, 2).flatten(2, 3)
-            out, weights = self._attend(grouped, cache.keys, cache.values, cache.padding_mask, None, need_weights)
+            out, weights = self._attend(grouped, cache.keys, cache.values, None, cache.bias, need_weights)
             out = _ungroup(out, query.size(0))
             weights = None if weights is None else _ungroup(weights, query.size(0))
         else:
             if step and cache is None:
                 cache = SelfCache(*self._packed())
             if step:
-                queries, keys, values = F.linear(query, *cache.packed).unflatten(-1, (3, self.num_heads, -1)).unbind(2)
-                # 1 x R x H x D -> R x H x 1 x D
-                queries = queries.permute(1, 2, 0, 3)
-                keys, values = cache.append(keys[0], values[0])
+                # 1 x R x C -> R x 3 x H x D
+                packed = F.linear(query[0], *cache.packed).unflatten(-1, (3, self.num_heads, -1))
+                queries = packed[:, 0].unsqueeze(2)
+                keys, values = cache.append(packed[:, 1:])
             else:
                 projected = self._project(query, self.q_proj, self.k_proj, self.v_proj)
                 if self.contexts is not None:
@@ -141,7 +141,7 @@ class MultiheadAttention(nn.Module):
             return F.scaled_dot_product_attention(queries, keys, values, dropout_p=rate, is_causal=True), None
         bias = None if attn_mask is None else attn_mask.to(queries.dtype)
         if padding_mask is not None:
-            hidden = queries.new_zeros(padding_mask.shape).masked_fill_(padding_mask, -math.inf)[:, None, None, :]
+            hidden = hide(padding_mask, queries.dtype)
             bias = hidden if bias is None else hidden + bias
         if openly:
             return self._attend_openly(queries, keys, values, bias, rate)

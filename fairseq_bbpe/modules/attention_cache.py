@@ -1,5 +1,7 @@
 """What attention keeps between the steps of decoding: keys and values of the target so far, and of the source."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -18,19 +20,19 @@ class SelfCache:
         self.length = 0
         self.buffer = self.spare = torch.empty(0)
 
-    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add one position `(R, H, D)`; returns the keys and values of all, `(R, H, T, D)`."""
+    def append(self, added: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the key and value `(R, 2, H, D)` of one position; returns those of all, `(R, H, T, D)` each."""
         if self.length == 0:
-            self._allocate(keys.new_empty(FIRST_CAPACITY, keys.size(0), 2, *keys.shape[1:]))
+            self._allocate(added.new_empty(FIRST_CAPACITY, *added.shape))
         elif self.length == len(self.buffer):
             filled = self.buffer
             self._allocate(filled.new_empty(2 * len(filled), *filled.shape[1:]))
             self.buffer[: len(filled)] = filled
-        self.buffer[self.length, :, 0], self.buffer[self.length, :, 1] = keys, values
+        self.buffer[self.length] = added
         self.length += 1
         # T x R x 2 x H x D -> 2 x R x H x T x D
-        kept, values = self.buffer[: self.length].permute(2, 1, 3, 0, 4).unbind(0)
-        return kept, values
+        keys, values = self.buffer[: self.length].permute(2, 1, 3, 0, 4).unbind(0)
+        return keys, values
 
     def reorder(self, order: Tensor) -> None:
         """Let row i be what was row ``order[i]``."""
@@ -50,19 +52,33 @@ class SelfCache:
 
 
 class SourceCache:
-    """Keys and values `(B, H, S, D)` of the source, once for all rows of a sentence; padding_mask `(B, S)`."""
+    """Keys and values `(B, H, S, D)` of the source, once for all rows of a sentence.
+
+    `bias` `(B, 1, 1, S)` is what hides padding from the scores; None without a padding_mask `(B, S)`.
+    """
 
     def __init__(self, keys: Tensor, values: Tensor, padding_mask: Tensor | None):
-        self.keys, self.values, self.padding_mask = keys, values, padding_mask
+        self.keys, self.values = keys, values
+        self.bias = None if padding_mask is None else hide(padding_mask, keys.dtype)
         self.rows = 0  # of the queries that were last asked
 
     def reorder(self, order: Tensor) -> None:
         """Let row i be what was row ``order[i]``, where consecutive rows share a sentence."""
         chosen = sentence_order(order, self.keys.size(0), self.rows)
         if chosen is not None:
-            self.keys, self.values = self.keys.index_select(0, chosen), self.values.index_select(0, chosen)
-            if self.padding_mask is not None:
-                self.padding_mask = self.padding_mask.index_select(0, chosen)
+            self.choose(chosen)
+
+    def choose(self, sentences: Tensor) -> None:
+        """Let sentence i be what was ``sentences[i]``."""
+        self.keys, self.values = self.keys.index_select(0, sentences), self.values.index_select(0, sentences)
+        if self.bias is not None:
+            self.bias = self.bias.index_select(0, sentences)
+
+
+def hide(padding_mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """What to add to scores `(B, H, T, S)`, so that no weight falls on padding `(B, S)`: `(B, 1, 1, S)`."""
+    nothing = torch.zeros(padding_mask.shape, dtype=dtype, device=padding_mask.device)
+    return nothing.masked_fill_(padding_mask, -math.inf)[:, None, None, :]
 
 
 def sentence_order(order: Tensor, sentences: int, rows: int) -> Tensor | None:

@@ -2,6 +2,7 @@
 
 from fairseq.models.transformer import TransformerDecoderBase
 
+from fairseq_bbpe.transformer.decoding_step import DecodingStep, has_steps
 from fairseq_bbpe.transformer.layers import DecoderLayer, Dropout, wrapped
 
 
@@ -41,6 +42,8 @@ class TransformerBBPEDecoder(TransformerDecoderBase):
         source, source_mask = _source(encoder_out)
         padding_mask = self._padding_mask(prev_output_tokens, sees_all=full_context_alignment)
         x = self._embed(prev_output_tokens, incremental_state)
+        if not asked and padding_mask is None and self._has_step(incremental_state):
+            return self._take_step(x.squeeze(1), incremental_state[self])
         # B x T x C -> T x B x C
         x = x.transpose(0, 1).contiguous()
         causal = incremental_state is None and not full_context_alignment
@@ -59,13 +62,34 @@ class TransformerBBPEDecoder(TransformerDecoderBase):
             inner_states.append(x)
             if index == weights_of and weights is not None:
                 attn = weights[:alignment_heads].mean(dim=0)  # H x B x T x S -> B x T x S
+        # T x B x C -> B x T x C
+        x = self._finish(x).transpose(0, 1)
+        return x, {"attn": [attn], "inner_states": inner_states}
+
+    def _has_step(self, state: dict | None) -> bool:
+        """Whether a `DecodingStep` goes on: the first step of a generation, by the layers, fills its caches."""
+        if not state:
+            return False
+        if self not in state:
+            state[self] = DecodingStep(self.layers, state) if all(map(has_steps, self.layers)) else None
+        return state[self] is not None
+
+    def _take_step(self, x, step: DecodingStep):
+        states = step(x)
+        return self._finish(states[-1]).unsqueeze(1), {"attn": [None], "inner_states": [s.unsqueeze(0) for s in states]}
+
+    def _finish(self, x):
         if self.layer_norm is not None:
             x = self.layer_norm(x)
-        # T x B x C -> B x T x C
-        x = x.transpose(0, 1)
-        if self.project_out_dim is not None:
-            x = self.project_out_dim(x)
-        return x, {"attn": [attn], "inner_states": inner_states}
+        return x if self.project_out_dim is None else self.project_out_dim(x)
+
+    def reorder_incremental_state_scripting(self, incremental_state, new_order):
+        """As fairseq's, without a walk over all modules."""
+        step = incremental_state.get(self)
+        if step is None:
+            super().reorder_incremental_state_scripting(incremental_state, new_order)
+        else:
+            step.reorder(new_order)
 
     def output_layer(self, features):
         """Logits `(B, T, V)` of features `(B, T, C)`.
