@@ -50,6 +50,20 @@ def test_every_row_of_the_paper_stands_twice():
         assert name == "figure4" or all(system.paper for system in paper.values())
 
 
+@pytest.mark.parametrize("scale", ["small", "base"])
+def test_figure_6_draws_the_first_version(scale):
+    found = read_experiments(FILES[1])
+    (name,) = found.tables["figure6"].systems
+    flags = getattr(found.models[found.systems[name].model], scale)
+    assert flags["arch"] in ("bytenet", "bytenet_v1_tiny")
+
+
+def test_the_language_model_has_a_constant_rate_and_the_papers_weight_decay_as_l2():
+    """Section 5: Adam with a rate of 10^-2 and a weight decay of 10^-5."""
+    flags = read_experiments(FILES[1]).models["byte_lm"].base
+    assert (flags["lr"], flags["lr-scheduler"], flags["weight-decay"]) == (0.01, "fixed", 0.00001)
+
+
 def test_figure_4_has_the_papers_vocabularies_with_three_contexts():
     found = bbpe()
     systems = [found.systems[name] for name in found.tables["figure4"].systems]

@@ -69,12 +69,40 @@ class Reference:
         return x + self.convolve(f"{name}.expand", rectified("norm_out", h), [0])
 
     def stack(self, name, x, mask, kernel, masked):
+        if f"{name}.lstm.weight_ih_l0" in self.w:  # Figure 4
+            return self.remember(name, x, mask)
         blocks = {key.split(f"{name}.blocks.")[1].split(".")[0] for key in self.w if f"{name}.blocks." in key}
         for number in range(len(blocks)):
             dilation = DILATIONS[number % len(DILATIONS)]
             first = -(kernel - 1) if masked else -(kernel // 2)
             x = self.residual(f"{name}.blocks.{number}", x, mask, [(first + tap) * dilation for tap in range(kernel)])
         return x
+
+    def remember(self, name, x, mask):
+        """Layers of LSTMs: f, i, o = sigmoid, g = tanh of W x + U h + b; c = f c + i g; h = o tanh(c)."""
+        last = max(
+            int(key.rpartition("_l")[2]) for key in self.w if f"{name}.lstm.weight_ih_l" in key and key[-1] != "e"
+        )
+        for layer in range(last + 1):
+            directions = [f"_l{layer}"]
+            if f"{name}.lstm.weight_ih_l{layer}_reverse" in self.w:
+                directions.append(f"_l{layer}_reverse")
+            x = np.concatenate([self.direction(f"{name}.lstm", suffix, x, mask) for suffix in directions], -1)
+        return x
+
+    def direction(self, name, suffix, x, mask):
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        from_below, from_before, *biases = (self.w[f"{name}.{each}{suffix}"] for each in names)
+        y = np.zeros((*x.shape[:2], from_before.shape[1]))
+        for row in range(len(x)):
+            real = np.flatnonzero(mask[row])
+            h = c = np.zeros(from_before.shape[1])
+            for t in real[::-1] if suffix.endswith("_reverse") else real:
+                i, f, g, o = np.split(from_below @ x[row, t] + from_before @ h + sum(biases), 4)
+                i, f, o = (1 / (1 + np.exp(-gate)) for gate in (i, f, o))
+                c = f * c + i * np.tanh(g)
+                h = y[row, t] = o * np.tanh(c)
+        return y
 
     def predict(self, name, x, mask):
         """Norm, ReLU and a softmax layer over the last column's 2d channels."""
@@ -100,10 +128,14 @@ def randomised(model, seed):
 @pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("block", ["relu", "multiplicative"])
 @pytest.mark.parametrize("norm", ["sub_batch", "layer"])
-@pytest.mark.parametrize(("unfold", "join"), [("zero", "sum"), ("pad", "sum"), ("zero", "concatenate")])
-def test_a_bytenet_is_what_the_paper_says(train, block, norm, unfold, join):
+@pytest.mark.parametrize(("unfold", "join", "networks"), [
+    ("zero", "sum", ("conv", "conv")), ("pad", "sum", ("conv", "conv")), ("zero", "concatenate", ("conv", "conv")),
+    ("zero", "sum", ("conv", "rnn")), ("zero", "sum", ("birnn", "rnn")), ("pad", "sum", ("birnn", "rnn")),
+])  # fmt: skip
+def test_a_bytenet_is_what_the_paper_says(train, block, norm, unfold, join, networks):
     a, b = 1.3, 2.0
     options = {"unfold": unfold, "unfold_a": a, "unfold_b": b, "join": join, "source_sets": 2, "target_sets": 1}
+    options |= dict(zip(("source_network", "target_network"), networks, strict=True))
     model = build(block=block, norm=norm, source_kernel=5, target_kernel=3, channels=6, **options)
     model = randomised(model, seed=len(block) + len(norm)).train(train)
     main = 3 if train else 5

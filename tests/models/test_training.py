@@ -84,9 +84,10 @@ def test_validate_and_score_start_and_count(command, trained, data_bin, corpus):
         assert "BLEU4 = 100.00" in out
 
 
-def test_hydra_trains_from_a_file(data_bin, tmp_path):
+@pytest.mark.parametrize("bf16", [False, True])
+def test_hydra_trains_from_a_file(bf16, data_bin, tmp_path):
     config = {
-        "common": {"user_dir": str(PLUGIN), "cpu": True, "no_progress_bar": True},
+        "common": {"user_dir": str(PLUGIN), "cpu": True, "no_progress_bar": True, "bf16": bf16},
         "task": {"_name": "translation", "data": str(data_bin)},
         "model": {"_name": "transformer_bbpe_ctx_tiny", "embed_context": "conv", "share_all_embeddings": True},
         "criterion": {"_name": "label_smoothed_cross_entropy", "label_smoothing": 0.1},
@@ -100,6 +101,7 @@ def test_hydra_trains_from_a_file(data_bin, tmp_path):
     run("fairseq-hydra-train", "--config-dir", tmp_path, "--config-name", "small", cwd=tmp_path)
     weights = _weights(tmp_path / "checkpoints/checkpoint_last.pt")
     assert "encoder.contextualizer.layers.0.weight" in weights
+    assert bf16 == all(torch.equal(weight, weight.bfloat16().float()) for weight in weights.values())
     config["model"]["embed_contxt"] = "gru"
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     failed = run("fairseq-hydra-train", "--config-dir", tmp_path, "--config-name", "small", cwd=tmp_path, status=None)

@@ -7,6 +7,7 @@ import re
 import signal
 import threading
 import time
+import tracemalloc
 from collections import Counter
 
 import pytest
@@ -14,6 +15,7 @@ import sentencepiece
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.vocabularies import training
+from fairseq_bbpe.vocabularies.specification import Specification
 from fairseq_bbpe.vocabularies.training import TooManyPieces, sampled, train
 
 TEXT = ["the cat sat on the mat", "the rat sat on the cat", "a cat and a rat"] * 20
@@ -190,3 +192,19 @@ def test_samples_are_even_and_repeatable():
     # 300 expected in each tenth, with a deviation of about 16.
     assert all(230 < drawn[tenth] < 370 for tenth in range(10))
     assert all(len(set(sampled(lines, 50, seed))) == 50 for seed in range(60))
+
+
+@pytest.mark.parametrize("kind", ["bbpe:300", "bpe:40", "char", "fairseq:300"])
+def test_learning_from_a_sample_keeps_no_more_than_the_sample(kind):
+    """Memory of Python's; 40,000 lines would be 8 MB and more."""
+
+    def lines():
+        for number in range(40_000):
+            yield b"%d " % number + b"the cat sat on the mat " * 8
+
+    Specification.parse(kind).vocabulary(lines, sample=50, at_most=True)  # what is imported and cached once
+    tracemalloc.start()
+    Specification.parse(kind).vocabulary(lines, sample=50, at_most=True)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1_000_000
