@@ -6,11 +6,11 @@ usage() {
   cat <<'HELP'
 usage: bash scripts/benchmark.sh DATA-BIN CHECKPOINT [RAW-TEXT ...] > benchmarks.md
 
-Training beside fairseq's transformer (fp32 and bfloat16), generation beside fairseq's decoder and how its cost grows
-with length, vocabulary and beam, ByteNet's step beside its floor, encoding and recovery beside other programs: a
-Markdown section each, on one thread (THREADS=2 for two). DATA-BIN and CHECKPOINT are a translation_bbpe model's, such as
-the quick start's. Takes about 20 minutes on a CPU; needs
-`pip install .[bench]`.
+Training beside fairseq's transformer (fp32 and bfloat16), generation beside fairseq's decoder and CTranslate2, how its
+cost grows with length, vocabulary and beam, ByteNet's step beside its floor, encoding and recovery beside other
+programs: a Markdown section each, on one thread (THREADS=2 for two). DATA-BIN and CHECKPOINT are a translation_bbpe
+model's, such as the quick start's; CTranslate2 takes models of --embed-context none or conv. Takes about 20 minutes on
+a CPU; needs `pip install .[bench,export]`.
 HELP
 }
 case "${1:-}" in
@@ -29,6 +29,8 @@ section Training
 python "$here/benchmark_training.py" "$data" --shape "$shape" --max-tokens "$tokens" --bf16-too
 section Generation
 python "$here/benchmark_generation.py" "$data" --checkpoint "$checkpoint" --rounds 4
+section Exported to CTranslate2
+python "$here/benchmark_engines.py" "$data" --checkpoint "$checkpoint" || printf 'Not this model.\n'
 section How the cost of generation grows
 python "$here/benchmark_growth.py"
 section ByteNet
