@@ -33,7 +33,7 @@ class Hardware:
 
     def __str__(self) -> str:
         if self.gpus:
-            return f"{len(self.gpus)} x {self.name}, bf16"
+            return f"{len(self.gpus)} x {self.name}"
         return f"{self.name}, {self.threads} thread{'s' * (self.threads != 1)}"
 
 
@@ -159,6 +159,11 @@ class Job:
             options |= {"source-lang": self.data.corpus.source, "target-lang": self.data.corpus.target}
             options |= {"beam": self.data.corpus.beam, "max-tokens": 12000, "bpe": bpe, option: self.data.folder / file}
         return [str(self.data.folder), *to_flags(options | self.model.generate)]
+
+    @property
+    def trains_on(self) -> str:
+        """The hardware, and what it computes in, for the report."""
+        return f"{self.hardware}, {'bfloat16' if '--bf16' in self.train_arguments() else 'float32'}"
 
     def told(self, arguments: list[str]) -> str:
         """A command's arguments without this machine's folders: what a later run must agree with."""

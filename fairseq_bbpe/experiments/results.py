@@ -65,7 +65,7 @@ def rows_of(job: Job, split: str, command: list[str], corpus: dict[str, Any]) ->
         "train_tokens_s": f"{progress['tokens'] / seconds:.0f}" if seconds else "-",
         "generate_sentences_s": scored["sentences_s"],
         "generate_tokens_s": scored["tokens_s"],
-        "hardware": state.get("hardware", str(job.hardware)),
+        "hardware": state.get("hardware", job.trains_on),
         "commit": state.get("commit", "-"),
         "data": corpus["data"],
         "command": recompute(job, command),

@@ -67,7 +67,7 @@ def train(job: Job, start: Path | None, processes: Processes) -> None:
     mend_checkpoints(job.folder)
     parameters, trainable = _parameters(job.folder / "train.log")
     reached = {"progress": progress_of(job.folder), "parameters": parameters, "trainable": trainable}
-    where = {"hardware": str(job.hardware), "commit": commit()}
+    where = {"hardware": job.trains_on, "commit": commit()}
     write_state(path, {**state, "budget": budget, **reached, **where})
 
 

@@ -43,6 +43,12 @@ def test_bfloat16_is_for_processors_that_have_it(bfloat16, tmp_path):
     found = replace(job(tmp_path, Budget("updates", 100)), hardware=Hardware("CPU", bfloat16=bfloat16))
     assert found.options()["bf16"]  # what the system asks for
     assert ("--bf16" in found.train_arguments()) == bfloat16
+    assert found.trains_on == f"CPU, 1 thread, {'bfloat16' if bfloat16 else 'float32'}"
+
+
+def test_gpus_compute_in_bfloat16(tmp_path):
+    found = replace(job(tmp_path, Budget("updates", 100)), hardware=Hardware("H100", 4, (0, 1)))
+    assert found.trains_on == "2 x H100, bfloat16"
 
 
 def test_a_systems_own_flags_win(tmp_path):
