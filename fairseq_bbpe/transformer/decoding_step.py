@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fairseq_bbpe.modules.attention import MultiheadAttention
 from fairseq_bbpe.modules.attention_cache import SelfCache, SourceCache, sentence_order
-from fairseq_bbpe.modules.linear import Linear
+from fairseq_bbpe.modules.linear import Linear, linear
 from fairseq_bbpe.transformer.layers import DecoderLayer
 
 Step = Callable[[Tensor], Tensor]
@@ -125,7 +125,7 @@ def _multiply(layer: nn.Module) -> Step:
     if type(layer) is not Linear:  # quantised, or with adapters
         return layer
     weight, bias = layer.weight, layer.bias
-    return lambda x: F.linear(x, weight, bias)
+    return lambda x: linear(x, weight, bias)
 
 
 def _normalise(norm: nn.Module) -> Step:
