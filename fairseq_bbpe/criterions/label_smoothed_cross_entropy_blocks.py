@@ -10,6 +10,7 @@ from fairseq.criterions.label_smoothed_cross_entropy import (
 from fairseq.distributed import FullyShardedDataParallel
 from torch import nn
 
+from fairseq_bbpe.modules.linear import Linear
 from fairseq_bbpe.modules.loss import smoothed_cross_entropy
 
 
@@ -60,7 +61,8 @@ def _output_projection(model) -> nn.Linear | None:
     decoder = getattr(model, "decoder", None)
     projection = getattr(decoder, "output_projection", None)
     suits = (
-        type(projection) is nn.Linear
+        isinstance(projection, nn.Linear)
+        and type(projection) in (nn.Linear, Linear)
         and projection.bias is None
         and getattr(decoder, "adaptive_softmax", None) is None
         and not isinstance(model, FullyShardedDataParallel)

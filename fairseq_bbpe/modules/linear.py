@@ -1,7 +1,9 @@
-"""Linear layers whose large float32 products run on the faster of torch's two CPU libraries.
+"""Linear layers whose float32 products take the faster of torch's ways on the CPU at hand.
 
-torch multiplies float32 matrices with MKL, which on AMD processors leaves their AVX-512 units unused; oneDNN, the
-other library in every build of torch, uses them. Both compute in float32.
+torch multiplies float32 matrices with MKL. On AMD processors that leaves two things undone: large products do not use
+the AVX-512 units, which oneDNN, the other library in every build of torch, does; and a product of a few rows, as a step
+of generation has, first copies the weights into another layout, which computing (W x^T)^T spares. All of them compute
+in float32.
 """
 
 from functools import cache
@@ -14,13 +16,20 @@ from torch.autograd.function import once_differentiable
 
 # Below this many rows the cost of laying out the weights for oneDNN outweighs its speed.
 MIN_ROWS = 512
+# Products of 2 to so many rows, of weights with at least so many rows of their own, are faster the other way around.
+FEW_ROWS = 8
+MIN_OUTPUTS = 512
 MAX_RELATIVE_ERROR = 1e-6
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x W^T + b, with x `(..., K)`, W `(N, K)` and b `(N)`, as `torch.nn.functional.linear` defines it."""
-    if _suits_onednn(x, weight) and prefers_onednn():
-        return _OneDNNLinear.apply(x, weight, bias)
+    if _in_plain_float32(x, weight):
+        rows = x.numel() // max(1, x.size(-1))
+        if rows >= MIN_ROWS and prefers_onednn():
+            return _OneDNNLinear.apply(x, weight, bias)
+        if 2 <= rows <= FEW_ROWS and weight.size(0) >= MIN_OUTPUTS and _is_amd():
+            return _few_rows(x, weight, bias)
     return F.linear(x, weight, bias)
 
 
@@ -47,20 +56,28 @@ def prefers_onednn() -> bool:
 
 
 def _is_amd_with_avx512() -> bool:
+    return _is_amd() and torch.backends.cpu.get_cpu_capability() == "AVX512"
+
+
+@cache
+def _is_amd() -> bool:
     cpuinfo = Path("/proc/cpuinfo")
-    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not cpuinfo.exists():
-        return False
-    return "AuthenticAMD" in cpuinfo.read_text()
+    return cpuinfo.exists() and "AuthenticAMD" in cpuinfo.read_text()
 
 
-def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
+def _in_plain_float32(x: Tensor, weight: Tensor) -> bool:
     return (
         x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
-        and x.numel() >= MIN_ROWS * x.size(-1)
     )
+
+
+def _few_rows(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    columns = x.reshape(-1, x.size(-1)).t()
+    out = weight @ columns if bias is None else torch.addmm(bias.unsqueeze(1), weight, columns)
+    return out.t().contiguous().view(*x.shape[:-1], weight.size(0))
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -1,7 +1,9 @@
 """fairseq's Transformer decoder with this project's layers; it computes attention weights only where asked."""
 
 from fairseq.models.transformer import TransformerDecoderBase
+from torch import nn
 
+from fairseq_bbpe.modules.linear import Linear
 from fairseq_bbpe.transformer.decoding_step import DecodingStep, has_steps
 from fairseq_bbpe.transformer.layers import DecoderLayer, Dropout, wrapped
 
@@ -22,6 +24,14 @@ class TransformerBBPEDecoder(TransformerDecoderBase):
     def build_decoder_layer(self, cfg, no_encoder_attn=False):
         """One layer, wrapped as fairseq wraps its own."""
         return wrapped(DecoderLayer(cfg, no_encoder_attn), cfg)
+
+    def build_output_projection(self, cfg, dictionary, embed_tokens):
+        """fairseq's projection to the vocabulary, with the products of our `Linear`."""
+        super().build_output_projection(cfg, dictionary, embed_tokens)
+        theirs = self.output_projection
+        if type(theirs) is nn.Linear:
+            self.output_projection = Linear(theirs.in_features, theirs.out_features, bias=False, device="meta")
+            self.output_projection.weight = theirs.weight
 
     def make_generation_fast_(self, need_attn: bool = False, **kwargs) -> None:
         """Note whether weights are wanted, before generation."""

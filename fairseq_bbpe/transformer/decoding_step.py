@@ -94,7 +94,7 @@ def _attend_to_target(attention: MultiheadAttention, cache: SelfCache) -> Step:
     project = _multiply(attention.out_proj)
 
     def attend(x: Tensor) -> Tensor:
-        packed = F.linear(x, *cache.packed).view(len(x), 3, attention.num_heads, attention.head_dim)
+        packed = linear(x, *cache.packed).view(len(x), 3, attention.num_heads, attention.head_dim)
         keys, values = cache.append(packed[:, 1:])
         # R x H x 1 x D
         out = F.scaled_dot_product_attention(packed[:, 0].unsqueeze(2), keys, values)
