@@ -17,6 +17,8 @@ is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)  # older t
 class DepthwiseConv(nn.Module):
     """x_ctx = DepthWiseConv(x): every channel looks at its own `kernel_size` columns around each position.
 
+    One convolution starts as the identity, which the paper leaves open; of several, each starts as torch's do.
+
     Shape:
         - x: ``(B, T, C)``, padding_mask: ``(B, T)``, True at padding
         - output: ``(B, T, C)``, zero at padding
@@ -31,10 +33,11 @@ class DepthwiseConv(nn.Module):
         self.layers = nn.ModuleList(
             nn.Conv1d(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim) for _ in range(layers)
         )
-        # Training begins as without a context: as random filters do, blurring every embedding with its neighbours',
-        # the decoder reads the source hundreds of updates later.
-        nn.init.dirac_(self.layers[0].weight, groups=dim)
-        nn.init.zeros_(self.layers[0].bias)
+        if layers == 1:
+            # Training begins as without a context. Random filters blur each embedding with its neighbours', and a
+            # decoder then takes much longer to begin to read its source.
+            nn.init.dirac_(self.layers[0].weight, groups=dim)
+            nn.init.zeros_(self.layers[0].bias)
 
     def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
         # B x T x C -> B x C x T

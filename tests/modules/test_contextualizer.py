@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from random_filters import with_random_filters
 
 from fairseq_bbpe.modules.contextualizer import BiGRU, DepthwiseConv
 
 DIM = 8
-LAYERS = [DepthwiseConv(DIM), DepthwiseConv(DIM, kernel_size=3, layers=2), BiGRU(DIM), BiGRU(DIM, layers=2)]
+CONV = with_random_filters(DepthwiseConv(DIM))
+LAYERS = [CONV, DepthwiseConv(DIM, kernel_size=3, layers=2), BiGRU(DIM), BiGRU(DIM, layers=2)]
 
 
 def _identify(layer):
@@ -35,9 +37,7 @@ def test_a_sentence_is_the_same_in_any_batch(layer, left):
     assert together[padding].abs().max() == 0
 
 
-@pytest.mark.parametrize(
-    ("layer", "reach"), [(DepthwiseConv(DIM), 2), (DepthwiseConv(DIM, 3, layers=2), 2), (BiGRU(DIM), 99)]
-)
+@pytest.mark.parametrize(("layer", "reach"), [(CONV, 2), (DepthwiseConv(DIM, 3, layers=2), 2), (BiGRU(DIM), 99)])
 def test_a_position_sees_exactly_its_context(layer, reach):
     for parameter in layer.parameters():
         parameter.data.abs_()  # and inputs above zero: no ReLU between layers may hide what is seen
@@ -49,7 +49,7 @@ def test_a_position_sees_exactly_its_context(layer, reach):
 
 def test_a_depthwise_channel_sees_itself_alone():
     x = torch.randn(1, 7, DIM, requires_grad=True)
-    DepthwiseConv(DIM)(x, _no_padding(x))[0, 3, 2].backward()
+    CONV(x, _no_padding(x))[0, 3, 2].backward()
     assert x.grad[0].abs().sum(dim=0).nonzero().flatten().tolist() == [2]
 
 
@@ -73,3 +73,10 @@ def test_the_gru_runs_under_autocast(layers):
         out = layer(x, _no_padding(x))
     out.float().sum().backward()
     torch.testing.assert_close(out.float(), expected, atol=0.03, rtol=0)
+
+
+def test_one_convolution_starts_as_no_context():
+    x = torch.randn(2, 5, DIM)
+    mask = torch.tensor([[False] * 5, [False] * 3 + [True] * 2])
+    assert torch.equal(DepthwiseConv(DIM)(x, mask), x.masked_fill(mask.unsqueeze(-1), 0))
+    assert DepthwiseConv(DIM, 3, layers=2)(x, mask).sub(x)[0].abs().min() > 0

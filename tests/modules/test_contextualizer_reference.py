@@ -6,6 +6,7 @@ x_ctx = DepthWiseConv(x) and x_ctx = BiGRU(x), the GRU as Cho et al. (2014) defi
 import numpy as np
 import pytest
 import torch
+from random_filters import with_random_filters
 
 from fairseq_bbpe.modules.contextualizer import BiGRU, DepthwiseConv
 
@@ -60,7 +61,7 @@ def expected(layer, x, depth):
 @pytest.mark.parametrize("build", [DepthwiseConv, BiGRU])
 def test_a_contextualizer_is_its_equation(build, depth, left):
     torch.manual_seed(depth)
-    layer = build(DIM, layers=depth).double()
+    layer = with_random_filters(build(DIM, layers=depth)).double()
     x = torch.randn(len(LENGTHS), max(LENGTHS) + 1, DIM, dtype=torch.double)
     padding = torch.ones(x.shape[:2], dtype=torch.bool)
     spans = [slice(x.size(1) - length, None) if left else slice(length) for length in LENGTHS]
@@ -83,7 +84,7 @@ def test_the_papers_kernel_is_the_default_and_each_direction_has_half_the_channe
 
 @pytest.mark.parametrize("build", [DepthwiseConv, BiGRU])
 def test_a_sentence_without_a_symbol_is_no_error(build):
-    layer = build(DIM)
+    layer = with_random_filters(build(DIM))
     x, padding = torch.randn(2, 4, DIM), torch.tensor([[True] * 4, [False] * 4])
     found = layer(x, padding)
     assert found.isfinite().all()

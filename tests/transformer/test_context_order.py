@@ -7,6 +7,7 @@ import pytest
 import torch
 from fairseq.data import Dictionary
 from fairseq.models import ARCH_CONFIG_REGISTRY
+from random_filters import with_random_filters
 
 import fairseq_bbpe.plugin  # noqa: F401
 from fairseq_bbpe.errors import UserError
@@ -59,7 +60,8 @@ def gru(encoder, x: torch.Tensor) -> torch.Tensor:
 def test_each_order_is_its_formula(context, order, training, monkeypatch):
     torch.manual_seed(0)
     dropout = 0.4 if training else 0.0
-    encoder = build(embed_context=context, embed_context_order=order, dropout=0.4).encoder.train(training)
+    model = with_random_filters(build(embed_context=context, embed_context_order=order, dropout=0.4))
+    encoder = model.encoder.train(training)
     contextualize = {"none": lambda _, x: x, "conv": conv, "gru": gru}[context]
     tokens = torch.randint(4, 100, (3, 7))
     positions = sinusoids(7, WIDTH)

@@ -7,6 +7,7 @@ import torch
 from fairseq.data import Dictionary
 from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
 from fairseq.sequence_generator import SequenceGenerator
+from random_filters import with_random_filters
 
 import fairseq_bbpe.plugin  # noqa: F401
 
@@ -23,7 +24,7 @@ def build(arch="transformer_bbpe_ctx_tiny", **options):
     ARCH_CONFIG_REGISTRY[arch](args)
     task = Namespace(source_dictionary=dictionary, target_dictionary=dictionary)
     torch.manual_seed(0)
-    model = ARCH_MODEL_REGISTRY[arch].build_model(args, task)
+    model = with_random_filters(ARCH_MODEL_REGISTRY[arch].build_model(args, task))
     for parameter in model.parameters():  # far from a new model's even distribution
         parameter.data.mul_(2)
     return model, dictionary
