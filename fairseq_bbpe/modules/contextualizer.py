@@ -30,14 +30,13 @@ class DepthwiseConv(nn.Module):
         super().__init__()
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f"kernel_size {kernel_size} is not odd")
-        self.layers = nn.ModuleList(
-            nn.Conv1d(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim) for _ in range(layers)
-        )
+        convs = [nn.Conv1d(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim) for _ in range(layers)]
         if layers == 1:
             # Training begins as without a context. Random filters blur each embedding with its neighbours', and a
             # decoder then takes much longer to begin to read its source.
-            nn.init.dirac_(self.layers[0].weight, groups=dim)
-            nn.init.zeros_(self.layers[0].bias)
+            nn.init.dirac_(convs[0].weight, groups=dim)
+            nn.init.zeros_(convs[0].get_parameter("bias"))
+        self.layers = nn.ModuleList(convs)
 
     def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
         # B x T x C -> B x C x T
