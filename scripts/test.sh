@@ -29,4 +29,4 @@ mypy
 git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity warning
 # A process a core, each with one thread: most of the time goes into starting fairseq's commands.
 export OMP_NUM_THREADS=1
-python -m pytest --numprocesses auto --dist worksteal "$@"
+python -m pytest --numprocesses auto --dist worksteal --durations 30 "$@"
