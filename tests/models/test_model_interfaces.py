@@ -1,6 +1,7 @@
 """What fairseq's commands ask of our models besides predictions: building, loading, checks before inference."""
 
 import math
+from argparse import ArgumentParser
 from types import SimpleNamespace
 
 import pytest
@@ -113,8 +114,33 @@ def test_presets_keep_what_is_said():
     assert empty.embed_context_order == "context-first"
 
 
+def test_the_options_of_the_transformer_are_its_own_and_fairseqs(capsys):
+    parser = ArgumentParser()
+    TransformerBBPE.add_args(parser)
+    given = {"embed_context": "mixture", "embed_context_kernel": 3, "embed_context_layers": 2, "encoder_layers": 4}
+    given |= {"embed_context_order": "positions-first", "trainable": "embed,encoder"}
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    assert vars(parser.parse_args(flags)).items() >= given.items()
+    for flag in ("--embed-context=lstm", "--embed-context-order=last", "--embed-context-kernel=x"):
+        with pytest.raises(SystemExit):
+            parser.parse_args([flag])
+        assert flag.partition("=")[0] in capsys.readouterr().err
+
+
+def test_a_transformer_is_built_from_a_hydra_file_for_its_task():
+    section = {"embed_context": "conv", "embed_context_kernel": 3, "encoder_embed_dim": 16, "encoder_ffn_embed_dim": 16}
+    cfg = OmegaConf.create({"_name": "transformer_bbpe_ctx_tiny", "encoder_attention_heads": 2, **section})
+    symbols = dictionary()
+    task = SimpleNamespace(source_dictionary=symbols, target_dictionary=symbols)
+    for left, cfgs in ((True, {"cfg": SimpleNamespace(left_pad_target=True)}), (False, {})):
+        model = TransformerBBPE.build_model(cfg, SimpleNamespace(**vars(task), **cfgs))
+        assert model.encoder.contextualizer.layers[0].weight.shape == (16, 1, 3)
+        assert model.decoder.left_pad_target is left
+
+
 def test_a_hydra_file_with_an_option_of_no_model_is_refused():
     known = {"_name": "transformer_bbpe_ctx_tiny", "embed_context": "conv", "encoder_layers": 2, "arch": "x"}
+    known |= {"tie_adaptive_proj": True, "decoder_input_dim": 8}  # an option without a default, a default of no option
     assert vars(_namespace(OmegaConf.create(known), TransformerBBPE)) == known
     unknown = OmegaConf.create({**known, "zeta": 1, "embed_contexts": "gru"})
     with pytest.raises(
