@@ -5,29 +5,61 @@ import re
 import shutil
 import subprocess
 
+import pytest
 from conftest import BIN, ROOT, environment
 
 BLOCK = re.compile(r"(<!-- not run by the tests.*?-->\n)?^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-# In this order, for each goes on from the README's commands; what the other pages of docs/ show needs more than a CPU.
-PAGES = ("README.md", "docs/vocabularies.md", "docs/training.md")
+def blocks(page):
+    """(language, code) of each block of a page that is not exempt."""
+    found = BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
+    return [(language, code) for exempt, language, code in found if not exempt]
 
 
-def test_the_readme_and_the_docs_run(tmp_path):
-    blocks = [block for page in PAGES for block in BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))]
-    assert {language for _, language, _ in blocks} == {"bash", "python"}
+def run(blocks, folder):
+    shell = {**environment(threads=2), "PATH": f"{BIN}:{os.environ['PATH']}"}
+    for language, code in blocks:
+        command = ["bash", "-euo", "pipefail", "-c", code] if language == "bash" else ["python", "-c", code]
+        finished = subprocess.run(command, cwd=folder, env=shell, capture_output=True, text=True)
+        assert finished.returncode == 0, f"{code}\n{finished.stdout[-2000:]}\n{finished.stderr[-2000:]}"
+
+
+@pytest.fixture
+def project(tmp_path):
     for folder in ("fairseq_bbpe", "examples"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shell = {**environment(threads=2), "PATH": f"{BIN}:{os.environ['PATH']}"}
-    ran = 0
-    for exempt, language, code in blocks:
-        if exempt:
-            continue
-        command = ["bash", "-euo", "pipefail", "-c", code] if language == "bash" else ["python", "-c", code]
-        finished = subprocess.run(command, cwd=tmp_path, env=shell, capture_output=True, text=True)
-        assert finished.returncode == 0, f"{code}\n{finished.stdout[-2000:]}\n{finished.stderr[-2000:]}"
-        ran += 1
-    assert ran >= 6
-    bleu = (tmp_path / "test.out").read_text(encoding="utf-8")
-    assert sum(line.startswith("D-") for line in bleu.splitlines()) == 30
+    return tmp_path
+
+
+@pytest.fixture
+def prepared(project):
+    """The project with what the README's ten lines make before they train: the pages of docs/ go on from there."""
+    _, ten_lines = blocks("README.md")[0]
+    before_training, train, _ = ten_lines.partition("fairseq-train")
+    assert "fairseq-bbpe prepare" in before_training
+    assert train
+    run([("bash", before_training)], project)
+    return project
+
+
+def test_the_readme_runs(project):
+    readme = blocks("README.md")
+    assert [language for language, _ in readme] == ["bash", "python"]
+    run(readme, project)
+    translations = (project / "test.en").read_text(encoding="utf-8")
+    assert len(translations.splitlines()) == 30
+
+
+def test_the_page_on_vocabularies_runs(prepared):
+    page = blocks("docs/vocabularies.md")
+    assert len(page) >= 4
+    run(page, prepared)
+
+
+def test_the_page_on_training_runs(prepared):
+    page = blocks("docs/training.md")
+    assert {language for language, _ in page} == {"bash", "python"}
+    run(page, prepared)
+    written = (prepared / "test.out").read_text(encoding="utf-8")
+    assert sum(line.startswith("D-") for line in written.splitlines()) == 30
