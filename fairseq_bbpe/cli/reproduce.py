@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     budget.add_argument("--minutes", type=_amount, metavar="M", help="train each system for so long")
     budget.add_argument("--updates", type=positive, metavar="N", help="train each system for so many updates")
     budget.add_argument("--epochs", type=positive, metavar="N", help="train each on so many passes over its pairs")
-    add("--seeds", nargs="+", type=_seed, default=[1], metavar="N", help="train each system with each (default: 1)")
+    add("--seeds", nargs="+", type=_seed, metavar="N", help="train each system with each (default: 1)")
     add("--gpus", type=_seed, metavar="N", help="GPUs in all, in bf16; 0 is the CPU (default: of base and big all)")
     add("--jobs", type=positive, default=1, metavar="N", help="systems side by side, each on its core or GPUs (1)")
     add("--output", type=Path, default=Path("runs"), metavar="DIR", help="folder for all that is made (runs)")

@@ -63,6 +63,10 @@ class Budget:
         """
         return progress[self.unit] >= self.amount
 
-    def exceeded_by(self, spent: Budget | None) -> bool:
-        """Whether a training that spent another budget went beyond this one."""
-        return spent is not None and spent.unit == self.unit and spent.amount > self.amount
+    def exceeded_by(self, progress: dict[str, float]) -> bool:
+        """Whether a training that has come so far went beyond it.
+
+        >>> Budget("updates", 100).exceeded_by({"updates": 101, "minutes": 7, "epochs": 2})
+        True
+        """
+        return progress[self.unit] > self.amount

@@ -89,7 +89,7 @@ def read_corpora(path: Path) -> dict[str, Corpus]:
 
 @dataclass(frozen=True)
 class Text:
-    """A corpus's raw files in a folder; `made` where they are the workspace's own, sampled or built."""
+    """A corpus's raw files in a folder, which is a user's, or the workspace's own where they are sampled or built."""
 
     name: str
     corpus: Corpus
@@ -115,7 +115,8 @@ class Text:
         """Raise `UserError` unless every split is whole and parallel, and no sentence to translate is too long."""
         if not self.tests:
             first = self.corpus.sides[0]
-            raise UserError(f"{self.folder}/test.{first}: missing, and no test_NAME.{first} either")
+            whose = "" if self.folder.name == self.name else f", nor {self.name}/ in {self.folder}"
+            raise UserError(f"{self.folder}/test.{first}: missing, and no test_NAME.{first} either{whose}")
         for split in self.splits:
             files = [self.file(split, side) for side in self.corpus.sides]
             for path in files:

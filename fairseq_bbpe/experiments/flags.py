@@ -29,20 +29,24 @@ def to_flags(options: Mapping[str, Any]) -> list[str]:
     return flags
 
 
-def check_flags(where: str, arguments: list[str]) -> None:
-    """Raise `UserError`, which names `where`, unless fairseq-train takes these arguments."""
+def check_flags(where: str, command: str, arguments: list[str]) -> None:
+    """Raise `UserError`, which names `where`, unless a command (`fairseq-train` ...) takes these arguments."""
     from fairseq import options
 
     import fairseq_bbpe.plugin  # noqa: F401  (what --user-dir would import)
 
+    parsers = {
+        "fairseq-train": options.get_training_parser,
+        "fairseq-generate": options.get_generation_parser,
+        "fairseq-eval-lm": options.get_eval_lm_parser,
+    }
     said, user_dir = io.StringIO(), arguments.index("--user-dir")
     arguments = arguments[:user_dir] + arguments[user_dir + 2 :]
     try:
         with contextlib.redirect_stderr(said):
-            parser = options.get_training_parser()
-            options.parse_args_and_arch(parser, input_args=arguments)
+            options.parse_args_and_arch(parsers[command](), input_args=arguments)
     except SystemExit:
         problem = said.getvalue().strip().rpartition("error: ")[2]
-        raise UserError(f"{where}: fairseq-train would say: {' '.join(problem.split())[:300]}") from None
+        raise UserError(f"{where}: {command} would say: {' '.join(problem.split())[:300]}") from None
     except (ValueError, TypeError) as error:
-        raise UserError(f"{where}: fairseq-train would say: {error}") from None
+        raise UserError(f"{where}: {command} would say: {error}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,30 +18,40 @@ from fairseq_bbpe.text.lines import read_lines
 RANKS = {"1", "10", "100", "1000", "10000"}  # of Figure 2 that its Markdown shows
 
 
-def measure(workspace: Workspace, table: Table, name: str, folder: Path, workers: int) -> Report:
-    """Measure a table's corpora, those of them that --data holds, in vocabularies that are learned once and kept."""
+def measure(workspace: Workspace, table: Table, name: str, folder: Path, workers: int, command: str) -> Report:
+    """Measure a table's corpora, those of them that --data holds, in vocabularies that are learned once and kept.
+
+    Args:
+        folder: of the YAML, in which the paper's figures lie.
+        command: which makes the table again.
+    """
     names = [each for each in table.corpora if workspace.holds(each)]
     if not names:
-        raise UserError(f"--data {workspace.data}: {name} needs one of {', '.join(table.corpora)} there")
+        needs = f"one of {', '.join(table.corpora)} there" if table.corpora else "corpora in the YAML"
+        raise UserError(f"--data {workspace.data}: {name} needs {needs}")
+    figures = _paper(folder / table.figures, name) if table.figures else {}
     texts = [workspace.text(each) for each in names]
     _check(texts, table)
     took, parts = [], {}
     for text in texts:
         began = time.monotonic()
-        for part, found in _measure(workspace, text, table, workers):
+        for part, found in _measure(workspace, text, table, name, workers):
             parts[part] = found
         took.append([text.name, text.pairs(), round(time.monotonic() - began), text.sha256(), commit()])
+    notes = [f"Again: `{command}`"]
+    if workspace.scale.sample:
+        lines = ", ".join(f"{count:,} of {split}" for split, count in workspace.scale.sample.items())
+        notes.insert(0, f"**Samples of the corpora, with so many lines at most: {lines}.**")
     runs = ("", ("corpus", "sentences", "seconds", "sha256", "commit"), took)
     if table.kind in ("frequencies", "sharing"):
         _draw(workspace, table, name, parts)
         shown = [(f"`{name}.{part}.tsv`", header, _some(header, rows)) for part, (header, rows) in parts.items()]
-        return Report(table.title, parts, [*shown, runs])
+        return Report(table.title, parts, [*shown, runs], notes)
     header = next(iter(parts.values()))[0]
     rows = [[str(value) for value in row] for _, found in parts.values() for row in found]
     if table.kind == "correlation":
-        return Report(table.title, {"": (header, rows)}, [("", header, rows), runs])
-    figures = _paper(folder / table.figures, name) if table.figures else {}
-    return Report(table.title, {"": (header, rows)}, [("", *beside(header, rows, figures)), runs])
+        return Report(table.title, {"": (header, rows)}, [("", header, rows), runs], notes)
+    return Report(table.title, {"": (header, rows)}, [("", *beside(header, rows, figures)), runs], notes)
 
 
 def _check(texts: list[Text], table: Table) -> None:
@@ -53,7 +64,7 @@ def _check(texts: list[Text], table: Table) -> None:
                 raise UserError(f"{text.name}: has no languages, by which {table.kind} counts")
 
 
-def _measure(workspace: Workspace, text: Text, table: Table, workers: int) -> Iterator[tuple[str, tuple]]:
+def _measure(workspace: Workspace, text: Text, table: Table, name: str, workers: int) -> Iterator[tuple[str, tuple]]:
     """The tables of a corpus, by the ends of their names."""
     from fairseq_bbpe.analysis import vocabulary_tables
     from fairseq_bbpe.analysis.library import Library
@@ -70,7 +81,7 @@ def _measure(workspace: Workspace, text: Text, table: Table, workers: int) -> It
         return
     if table.kind == "correlation":
         for split in text.tests:
-            yield f"{text.name}.{split}", _correlation(workspace, text, split)
+            yield f"{text.name}.{split}", _correlation(workspace, text, split, name)
         return
     training = parallel("train")
     library = Library(training, workspace.root / "models" / text.name, workers)
@@ -93,14 +104,14 @@ def _measure(workspace: Workspace, text: Text, table: Table, workers: int) -> It
         yield text.name, function(training, vocabularies, text.name, workers)
 
 
-def _correlation(workspace: Workspace, text: Text, split: str) -> tuple:
+def _correlation(workspace: Workspace, text: Text, split: str, name: str) -> tuple:
     """How far the length of a sentence tells that of its translation, drawn; the target is on the vertical axis."""
     from fairseq_bbpe.analysis.figures import figure
     from fairseq_bbpe.analysis.lengths import correlation, draw_lengths, length_table
     from fairseq_bbpe.analysis.tables import save_table
 
     source, target = (text.file(split, side) for side in text.corpus.sides[:2])
-    prefix = workspace.root / "tables" / f"figure5_{split}"
+    prefix = workspace.root / "tables" / f"{name}_{split}"
     prefix.parent.mkdir(exist_ok=True)
     counts = length_table(source, target, "characters")
     save_table(f"{prefix}.tsv", ("source", "target", "sentences"), counts)
@@ -141,15 +152,18 @@ def _paper(path: Path, name: str) -> dict[tuple[str, ...], str]:
 def beside(header, rows: list[list[str]], paper: dict[tuple[str, ...], str]) -> tuple[list[str], list[list[str]]]:
     """The table with two columns more for each that the paper has a figure for.
 
-    Rows test_NAME are compared with the paper's `test`, and fairseq:N, the paper's recipe, with its bbpe:N.
+    A corpus's one test set, whatever its name, is compared with the paper's `test`, which is all of its test sets; and
+    fairseq:N, the paper's recipe, with the paper's bbpe:N.
     """
+    tests = Counter(row[0] for row in rows if row[1].startswith("test"))
     known = {column for column in header[2:] if any(key[2] == column for key in paper)}
     wide = list(header[:2])
     for column in header[2:]:
         wide += [f"{column}: paper", "ours", "difference"] if column in known else [column]
     table = []
     for row in rows:
-        name = "test" if row[1].startswith("test_") else row[1].replace("fairseq:", "bbpe:")
+        of_all_tests = row[1].startswith("test") and tests[row[0]] == 1
+        name = "test" if of_all_tests else row[1].replace("fairseq:", "bbpe:")
         out = row[:2]
         for column, ours in zip(header[2:], row[2:], strict=True):
             theirs = paper.get((row[0], name, column), "-")

@@ -10,7 +10,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from fairseq_bbpe.errors import UserError
-from fairseq_bbpe.experiments.evaluate import evaluate
+from fairseq_bbpe.experiments.evaluate import evaluate, score_arguments
 from fairseq_bbpe.experiments.flags import check_flags
 from fairseq_bbpe.experiments.job import Hardware, Job
 from fairseq_bbpe.experiments.process import Interrupted, Processes
@@ -45,7 +45,10 @@ def check_jobs(jobs: list[Job]) -> None:
         if not job.system.frozen:
             check_resumable(job)
             if job.state.get("command") != told(job):
-                check_flags(f"systems.{job.name}", job.train_arguments())
+                check_flags(f"systems.{job.name}", "fairseq-train", job.train_arguments())
+    for job in {job.system.model: job for job in jobs}.values():
+        words = score_arguments(job, "test", best_checkpoint(job))
+        check_flags(f"models.{job.system.model}.generate", words[0].replace("_cli.", "-").replace("_", "-"), words[1:])
 
 
 def run_jobs(jobs: list[Job], wanted: set[tuple[str, int]], split: str, devices: list[Hardware]) -> None:

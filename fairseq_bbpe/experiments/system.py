@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.experiments.budget import UNITS
 
 SCALES = ("tiny", "small", "base", "big")
 PARTS = ("embed", "encoder", "decoder")
@@ -178,8 +180,10 @@ def _known_keys(schema: Any, keys: list[str]) -> str:
 def read_experiments(path: Path) -> Experiments:
     """Read and check a file; raises `UserError` for what no training could use."""
     found = read_yaml(path, Experiments)
-    for name in found.scales:
+    for name, scale in found.scales.items():
         _choose(f"{path}: scales", name, SCALES)
+        numbers = {key: getattr(scale, key) for key in ("tokens", "max_tokens", "validate_every", *UNITS)}
+        _check_positive(f"{path}: scales.{name}", numbers | {f"sample.{key}": n for key, n in scale.sample.items()})
     for name, table in found.tables.items():
         where = f"{path}: tables.{name}"
         _choose(f"{where}.kind", table.kind, KINDS)
@@ -207,6 +211,8 @@ def _check_system(where: str, name: str, system: System, found: Experiments) -> 
     _choose(f"{where}.model", system.model, found.models)
     if system.vocabulary is not None:
         parse_vocabulary(system.vocabulary, f"{where}.vocabulary")
+    counts = {f"updates.{scale}": count for scale, count in system.updates.items()}
+    _check_positive(where, {"pairs": system.pairs, **counts})
     model = found.models[system.model]
     if model.context != (system.context is not None):
         raise UserError(f"{where}.context: {system.context}: the model {system.model} has context: {model.context}")
@@ -229,6 +235,12 @@ def _check_system(where: str, name: str, system: System, found: Experiments) -> 
         chain.append(start)
 
 
+def _check_positive(where: str, numbers: Mapping[str, float | None]) -> None:
+    for key, number in numbers.items():
+        if number is not None and not number > 0:
+            raise UserError(f"{where}.{key}: {number}: give a number above 0")
+
+
 def parse_vocabulary(text: str | None, where: str = "vocabulary") -> tuple[str | None, str, str]:
     """The corpus that it is learned on, if that is another; what is learned; and its kind.
 
@@ -238,7 +250,10 @@ def parse_vocabulary(text: str | None, where: str = "vocabulary") -> tuple[str |
     found = VOCABULARY.fullmatch(text or "none")
     if found is None:
         raise UserError(f"{where}: {text}: give byte, char, bbpe:N, bpe:N, fairseq:N, or CORPUS/ before one of them")
-    return found["of"], found["spec"], found["spec"].partition(":")[0]
+    kind, _, size = found["spec"].partition(":")
+    if kind == "bbpe" and int(size) < 256:
+        raise UserError(f"{where}: {text}: a byte-level vocabulary holds all 256 bytes, so give bbpe:256 or more")
+    return found["of"], found["spec"], kind
 
 
 def _choose(where: str, value: str, choices) -> None:

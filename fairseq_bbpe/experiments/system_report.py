@@ -94,7 +94,11 @@ def _taken(systems: list[str], first: dict[str, dict[str, Any]]) -> Section:
         size = f"{row['parameters'] / 1e6:.1f}M" if row["parameters"] != "-" else "-"
         params = size if row["paper_params"] == "-" else f"{row['paper_params']} / {size}"
         rows.append([row["label"], params, f"{row['trainable'] / 1e6:.1f}M", *(row[key] for key in columns.values())])
-    return "What each took (parameters: the paper's / ours)", ["", "parameters", "trained", *columns], rows
+    return (
+        "What the first seed of each took (parameters: the paper's / ours)",
+        ["", "parameters", "trained", *columns],
+        rows,
+    )
 
 
 def _notes(rows, scale: Scale, equal: str, by_cell, systems, sets) -> list[str]:
@@ -108,12 +112,13 @@ def _notes(rows, scale: Scale, equal: str, by_cell, systems, sets) -> list[str]:
         )
     notes.append(f"Equal for all: {equal}.")
     for corpus in {row["corpus"]: row for row in rows}.values():
+        counts = sorted({row["pairs"] for row in rows if row["corpus"] == corpus["corpus"]}, reverse=True)
+        pairs = " or ".join(f"{count:,}" for count in counts)
         marks = ", **its references are tokenised**" if corpus["tokenised"] == "yes" else ""
         notes.append(
-            f"{corpus['corpus']}: {corpus['pairs']:,} training pairs, sha256 {corpus['data']}{marks}. "
-            + f"Scale {name}. "
+            f"{corpus['corpus']}: {pairs} training pairs, sha256 {corpus['data']}{marks}. Scale {name}. "
             + " ".join(
-                f"{key.capitalize()} {', '.join(dict.fromkeys(str(row[key]) for row in rows))}."
+                f"{key.capitalize()} {'; '.join(dict.fromkeys(str(row[key]) for row in rows))}."
                 for key in ("hardware", "commit", "seed")
             )
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.experiments.budget import Budget
 from fairseq_bbpe.experiments.corpus import read_corpora
 from fairseq_bbpe.experiments.devices import find_devices
+from fairseq_bbpe.experiments.evaluate import scores_hold
 from fairseq_bbpe.experiments.job import Job
 from fairseq_bbpe.experiments.measure import measure
 from fairseq_bbpe.experiments.report import Report
 from fairseq_bbpe.experiments.run import check_jobs, run_jobs, with_starts
 from fairseq_bbpe.experiments.system import MEASURED, Experiments, Table, read_experiments
+from fairseq_bbpe.experiments.train import say
 from fairseq_bbpe.experiments.trained_tables import draw, report_on
 from fairseq_bbpe.experiments.workspace import EXAMPLES, Workspace
 
@@ -63,15 +66,15 @@ def reproduce(args: argparse.Namespace) -> str:
     corpora = read_corpora(path.parent / experiments.corpora)
     if args.data is not None and not args.data.exists():
         raise UserError(f"--data {args.data}: no such folder: it holds raw files, such as x-en/train.src")
-    for where, used in _used(experiments, table, name, args.scale):
+    for where, used in _used(experiments, table, name, args):
         if used not in corpora:
             raise UserError(f"{path}: {where}: {used}: {experiments.corpora} has {', '.join(corpora)}")
     if table.kind in MEASURED:
-        for flag in ("systems", "minutes", "updates", "epochs", "gpus"):
+        for flag in ("systems", "minutes", "updates", "epochs", "seeds", "gpus"):
             if getattr(args, flag) is not None:
                 raise UserError(f"--{flag}: {name} trains nothing: leave it out")
         workspace = _open(args, path, experiments, corpora)
-        report = measure(workspace, table, name, path.parent, args.jobs)
+        report = measure(workspace, table, name, path.parent, args.jobs, shlex.join(_command(args)))
     else:
         jobs = _jobs(args, path, experiments, table, corpora)
         report = _train(args, jobs, table, name)
@@ -81,9 +84,15 @@ def reproduce(args: argparse.Namespace) -> str:
     return f"{text}\n{folder / name}.md has this table, and the files beside it the figures behind it."
 
 
-def _used(experiments: Experiments, table: Table, name: str, scale: str) -> list[tuple[str, str]]:
+def _used(experiments: Experiments, table: Table, name: str, args: argparse.Namespace) -> list[tuple[str, str]]:
+    """The corpora of a table and of its systems, and where the YAML names each."""
+    systems: list[str] = []
+    for each in [*table.names(args.scale), *(args.systems or ())]:
+        while each in experiments.systems and each not in systems:
+            systems.append(each)
+            each = experiments.systems[each].start
     used = [(f"tables.{name}.corpora", each) for each in table.corpora]
-    return used + [(f"systems.{each}.corpus", experiments.systems[each].corpus) for each in table.names(scale)]
+    return used + [(f"systems.{each}.corpus", experiments.systems[each].corpus) for each in systems]
 
 
 def _open(args: argparse.Namespace, path: Path, experiments: Experiments, corpora) -> Workspace:
@@ -114,30 +123,39 @@ def _jobs(args: argparse.Namespace, path: Path, experiments: Experiments, table:
     return [
         Job(each, seed, budget_of(experiments.systems[each]), args.devices[0], workspace, experiments)
         for each in dict.fromkeys(names)
-        for seed in dict.fromkeys(args.seeds)
+        for seed in dict.fromkeys(args.seeds or [1])
     ]
 
 
 def _finished(jobs: list[Job], table: Table, scale: str) -> list[Job]:
-    """The jobs, and all others of the table that earlier runs have scored, in the table's order."""
+    """The jobs, and all others of the table whose scores of earlier runs hold, in the table's order."""
     found = {(job.name, job.seed): job for job in jobs}
     names = [*table.names(scale), *(job.name for job in jobs)]
     for name in dict.fromkeys(names):
         for path in (jobs[0].workspace.root / "systems" / name).glob(f"seed*/{table.split}.json"):
             job = replace(jobs[0], name=name, seed=int(path.parent.name.removeprefix("seed")))
-            if job.spent or job.system.frozen:
-                found.setdefault((job.name, job.seed), replace(job, budget=job.spent or job.budget))
+            job = replace(job, budget=job.spent or job.budget)
+            if (job.name, job.seed) not in found:
+                if scores_hold(job, table.split):
+                    found[job.name, job.seed] = job
+                else:
+                    say(job, "left out: its training has not ended, or was of other options or another model")
     return sorted(found.values(), key=lambda job: (names.index(job.name), job.seed))
+
+
+def _command(args: argparse.Namespace) -> list[str]:
+    """What makes the table again, but for systems and budgets."""
+    command = ["fairseq-bbpe", "reproduce", args.table, "--scale", args.scale]
+    for flag, value in (("--data", args.data and "DATA"), ("--config", args.config), ("--gpus", args.gpus)):
+        command += [flag, str(value)] if value is not None else []
+    return command
 
 
 def _train(args: argparse.Namespace, jobs: list[Job], table: Table, name: str) -> Report:
     every = with_starts(jobs)
     check_jobs(every)
     run_jobs(every, {(job.name, job.seed) for job in jobs}, table.split, args.devices)
-    command = ["fairseq-bbpe", "reproduce", args.table, "--scale", args.scale]
-    for flag, value in (("--data", args.data and "DATA"), ("--config", args.config), ("--gpus", args.gpus)):
-        command += [flag, str(value)] if value is not None else []
     shown = _finished(jobs, table, args.scale)
-    report = report_on(shown, table, command)
+    report = report_on(shown, table, _command(args))
     draw(report, shown, table, jobs[0].workspace.root / "tables", name)
     return report

@@ -10,11 +10,13 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import fairseq_bbpe
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.experiments.budget import Budget
 from fairseq_bbpe.experiments.flags import PLUGIN
 from fairseq_bbpe.experiments.job import Job
 from fairseq_bbpe.experiments.process import Processes, environment
@@ -36,16 +38,30 @@ def told(job: Job) -> str:
 
 def check_resumable(job: Job) -> None:
     """Raise `UserError` where an earlier training in the job's folder had other options or went beyond its budget."""
-    state = job.state
+    state, unit = job.state, job.budget.unit
     if state.get("command", told(job)) != told(job):
-        raise UserError(f"{job.folder}: was trained with other options: remove it, or give another --output")
+        _refuse_options(job, state["command"])
     start = job.start()
     if start is not None and start.spent and file_sha256(best_checkpoint(start)) != state.get("origin"):
         return  # begins again, from another state of what it starts from
-    if job.budget.exceeded_by(job.spent):
+    if asdict(job.budget) in (state.get("budget"), state.get("toward")):
+        return  # that time may end a little after it was up
+    reached = state.get("progress")
+    if reached is None:  # a training that was killed
+        mend_checkpoints(job.folder)
+        reached = progress_of(job.folder)
+    if job.budget.exceeded_by(reached):
+        came = Budget(unit, reached[unit])
+        raise UserError(f"{job.folder}: was trained for {came}, not {job.budget}: give as many, or another --output")
+
+
+def _refuse_options(job: Job, command: str) -> None:
+    ends = re.compile(r" --total-num-update (\S+)")
+    if (last := ends.search(command)) and ends.sub("", command) == ends.sub("", told(job)):
         raise UserError(
-            f"{job.folder}: was trained for {job.spent}, not {job.budget}: give as many, or another --output"
+            f"{job.folder}: its learning rate ends with update {last[1]}: give --updates {last[1]}, or another --output"
         )
+    raise UserError(f"{job.folder}: was trained with other options: remove it, or give another --output")
 
 
 def train(job: Job, start: Path | None, processes: Processes) -> None:
@@ -55,12 +71,13 @@ def train(job: Job, start: Path | None, processes: Processes) -> None:
     if state.get("origin", origin) != origin:
         shutil.rmtree(job.folder)  # its frozen parts are of a model that is not there any more
         state = {}
-    budget = {"unit": job.budget.unit, "amount": job.budget.amount}
-    if state.get("budget") == budget:
+    budget = asdict(job.budget)
+    if state.get("budget") == budget and best_checkpoint(job).exists():
         return
     job.folder.mkdir(parents=True, exist_ok=True)
-    state = {**state, "command": told(job), "origin": origin}
-    write_state(path, state)
+    # What an earlier, shorter training reached is no longer what the checkpoints are of.
+    state = {"command": told(job), "origin": origin}
+    write_state(path, {**state, "toward": budget})
     mend_checkpoints(job.folder)
     if not job.budget.spent_by(progress_of(job.folder)):
         _train(job, start, processes)
@@ -176,12 +193,19 @@ def _parameters(log: Path) -> tuple[int, int]:
 
 
 def commit() -> str:
-    """The checkout's commit, or the version of an installed package."""
-    describe = ["git", "-C", str(PLUGIN.parent), "describe", "--always", "--dirty"]
+    """The checkout's commit, or the version of an installed package, which may lie in another project's checkout."""
     try:
-        return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
+        if Path(_git("rev-parse", "--show-toplevel")) == PLUGIN.parent:
+            return _git("describe", "--always", "--dirty")
     except (OSError, subprocess.CalledProcessError):
-        return fairseq_bbpe.__version__
+        pass
+    return fairseq_bbpe.__version__
+
+
+def _git(*command: str) -> str:
+    """What git says of the folder of the package."""
+    words = ["git", "-C", str(PLUGIN.parent), *command]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def file_sha256(path: Path) -> str:

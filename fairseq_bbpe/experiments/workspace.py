@@ -81,10 +81,12 @@ class Workspace:
             raise UserError(f"--output {output}: {error.strerror}: give a folder that is yours") from None
         found = cls(root, scale_name, scale, corpora, data, lock=lock)
         origin, state = str(data.resolve()) if data else EMBEDDED, root / "data.json"
-        was = read_state(state).get("data", origin)
-        if was != origin:
-            raise UserError(f"--output {output}: was made from {was}, not from {origin}: give another")
-        write_state(state, {**read_state(state), "data": origin})
+        made = read_state(state)
+        if made.get("data", origin) != origin:
+            raise UserError(f"--output {output}: was made from {made['data']}, not from {origin}: give another")
+        if made.get("sample", scale.sample) != scale.sample:
+            raise UserError(f"--output {output}: has a sample of {made['sample']}, not {scale.sample}: give another")
+        write_state(state, {**made, "data": origin, "sample": scale.sample})
         return found
 
     def holds(self, name: str) -> bool:
@@ -107,7 +109,9 @@ class Workspace:
                 self._build(name, corpus, made)
             return Text(name, corpus, made)
         if not self.data.is_dir():
-            raise UserError(f"--data {self.data}: no such folder: it holds the corpora's folders, such as {name}/")
+            raise UserError(
+                f"--data {self.data}: is a file: give a folder that holds {name}/, or its train, valid and test"
+            )
         text = Text(name, corpus, in_data(self.data, name, self.corpora))
         text.check()
         self._remember(name, text.sha256(), text.folder)

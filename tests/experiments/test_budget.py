@@ -26,11 +26,11 @@ def test_a_budget_is_spent_when_it_is_reached_and_not_before(unit):
     assert not Budget(unit, 10.5).spent_by(reached)
 
 
-def test_only_a_smaller_budget_of_the_same_unit_is_exceeded():
-    assert Budget("updates", 5).exceeded_by(Budget("updates", 6))
-    assert not Budget("updates", 6).exceeded_by(Budget("updates", 6))
-    assert not Budget("updates", 5).exceeded_by(Budget("minutes", 6))
-    assert not Budget("updates", 5).exceeded_by(None)
+@pytest.mark.parametrize("unit", ["updates", "minutes", "epochs"])
+def test_a_budget_is_exceeded_in_its_own_unit(unit):
+    came = {"updates": 0, "minutes": 0, "epochs": 0, unit: 10}
+    assert Budget(unit, 9.5).exceeded_by(came)
+    assert not Budget(unit, 10).exceeded_by(came)
 
 
 @pytest.mark.parametrize(

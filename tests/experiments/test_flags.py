@@ -34,7 +34,7 @@ def test_fairseq_takes_the_flags(paper, scale, tmp_path):
     found = jobs(paper, scale, tmp_path)
     assert found or (paper, scale) == ("bytenet", "big")
     for job in found:
-        check_flags(job.name, [*job.train_arguments(), *job.budget.flags])
+        check_flags(job.name, "fairseq-train", [*job.train_arguments(), *job.budget.flags])
 
 
 def test_an_update_has_its_tokens_on_any_number_of_gpus(tmp_path):
@@ -54,6 +54,6 @@ def test_an_update_has_its_tokens_on_any_number_of_gpus(tmp_path):
 def test_what_fairseq_does_not_take_is_told_in_one_line(option, words, tmp_path):
     job = jobs("bbpe", "tiny", tmp_path)[0]
     with pytest.raises(UserError, match=r"^systems\.x: fairseq-train would say: ") as raised:
-        check_flags("systems.x", [*job.train_arguments(), *to_flags(option)])
+        check_flags("systems.x", "fairseq-train", [*job.train_arguments(), *to_flags(option)])
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)

@@ -51,6 +51,18 @@ def test_other_text_and_other_options_are_refused(folder, tmp_path):
     (edited.parent / "corpora.yaml").write_text(CORPORA, encoding="utf-8")
     changed = ["--config", edited, "--output", folder / "runs", "--data", folder / "data"]
     assert "was trained with other options: remove it" in refuse("reproduce", "table5", *changed)
+    edited.write_text(SYSTEMS.replace("test: 12", "test: 6"), encoding="utf-8")
+    assert "has a sample of {'train': 400, 'test': 12}, not " in refuse("reproduce", "table5", *changed)
+
+
+def test_a_system_of_another_table_is_checked_too(folder, tmp_path):
+    (tmp_path / "systems.yaml").write_text(
+        SYSTEMS.replace("bpe: {label", "other: {<<: *byte, corpus: fr-en}\n  bpe: {label")
+    )
+    (tmp_path / "corpora.yaml").write_text(CORPORA, encoding="utf-8")
+    own = ["--config", tmp_path / "systems.yaml", "--data", folder / "data", "--output", tmp_path / "runs"]
+    said = refuse("reproduce", "table5", *own, "--systems", "other")
+    assert "systems.other.corpus: fr-en: corpora.yaml has de-en" in said
 
 
 @pytest.mark.parametrize(
@@ -60,8 +72,14 @@ def test_other_text_and_other_options_are_refused(folder, tmp_path):
         (("lr: 0.01", "lr: quick"), "systems.byte: fairseq-train would say: "),
         (("corpus: de-en", "corpus: fr-en"), "systems.byte.corpus: fr-en: corpora.yaml has de-en"),
         (("updates: 6", "batches: 6"), "scales.tiny.batches: Key 'batches' not in 'Scale'; give tokens"),
+        (("max_tokens: 400", "max_tokens: 0"), "scales.tiny.max_tokens: 0: give a number above 0"),
+        (("train: 400", "train: 0"), "scales.tiny.sample.train: 0: give a number above 0"),
+        (("label: Byte", "pairs: 0, label: Byte"), "systems.byte.pairs: 0: give a number above 0"),
+        (("bpe:32768", "bbpe:100"), "systems.bpe.vocabulary: bbpe:100: a byte-level vocabulary holds all 256 bytes"),
+        (("max-len-b", "max-lenb"), "models.transformer.generate: fairseq-generate would say: unrecognized arguments"),
+        (("20}", "many}"), "models.transformer.generate: fairseq-generate would say: "),
     ],
-    ids=["unknown flag", "wrong value", "corpus", "scale"],
+    ids=["unknown flag", "wrong value", "corpus", "scale", "0 tokens", "0 lines", "0 pairs", "100", "search", "length"],
 )
 def test_a_mistake_in_the_yaml_is_found_before_any_work(change, words, folder, tmp_path):
     (tmp_path / "systems.yaml").write_text(SYSTEMS.replace(*change), encoding="utf-8")

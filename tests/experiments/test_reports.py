@@ -2,14 +2,18 @@
 
 import itertools
 import json
+import re
+import subprocess
 
 import pytest
 from conftest import ROOT
 
-from fairseq_bbpe.experiments import language_model
+import fairseq_bbpe
+from fairseq_bbpe.experiments import language_model, train
 from fairseq_bbpe.experiments.budget import Budget
 from fairseq_bbpe.experiments.corpus import Corpus, Text, checksum, evenly, read_corpora
 from fairseq_bbpe.experiments.job import Hardware, Job
+from fairseq_bbpe.experiments.measure import beside
 from fairseq_bbpe.experiments.results import COLUMNS, ends
 from fairseq_bbpe.experiments.system import read_experiments
 from fairseq_bbpe.experiments.system_report import of_systems
@@ -103,6 +107,30 @@ def test_seeds_are_a_mean_and_a_deviation_beside_the_papers(tmp_path):
 def test_tokenised_references_are_said_on_the_tables_face():
     assert "its references are tokenised" in "".join(report(row("a", 1, 30.0, tokenised="yes")).notes)
     assert "tokenised" not in "".join(report(row("a", 1, 30.0)).notes)
+
+
+def test_all_sizes_of_a_corpus_are_told():
+    notes = report(row("a", 1, 3.0, pairs=3944), row("b", 1, 2.0, pairs=500)).notes
+    assert "de-en: 3,944 or 500 training pairs" in "".join(notes)
+
+
+def test_one_of_several_test_sets_is_not_the_papers_whole():
+    paper = {("de-en", "test", "sentences"): "2000", ("fr-en", "test", "sentences"): "9"}
+    rows = [["de-en", "test_one", "1500"], ["de-en", "test_two", "400"], ["fr-en", "test_one", "10"]]
+    header, found = beside(["corpus", "set", "sentences"], rows, paper)
+    assert header == ["corpus", "set", "sentences: paper", "ours", "difference"]
+    assert [row[2:] for row in found] == [["-", "1500", "-"], ["-", "400", "-"], ["9", "10", "+1"]]
+
+
+def test_another_projects_commit_is_not_ours(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "PLUGIN", tmp_path / "venv" / "fairseq_bbpe")
+    (tmp_path / "venv").mkdir()
+    git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "theirs"]):
+        subprocess.run([*git, *command], check=True)
+    assert train.commit() == fairseq_bbpe.__version__
+    monkeypatch.setattr(train, "PLUGIN", tmp_path / "fairseq_bbpe")
+    assert re.fullmatch(r"[0-9a-f]{7,}", train.commit())
 
 
 def test_of_many_languages_the_ends_and_the_papers_are_shown(tmp_path):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from conftest import run
-from own_experiment import SCORES, command, make, root, table
+from own_experiment import CORPORA, SCORES, SYSTEMS, command, make, root, table
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +100,21 @@ def test_transfer_moves_only_what_is_named_and_begins_again_from_another_state(t
     run("fairseq-bbpe", *command(folder, "table8", "--systems", "tuned", "--updates", "2"))
     again = json.loads(path.read_text())
     assert (again["origin"], again["progress"]["updates"]) == (state["origin"], 2)
+
+
+def test_a_row_whose_options_have_changed_is_left_out(table5, folder, tmp_path):
+    """Its score is of a model that no one would get from the YAML as it is now."""
+    edited = tmp_path / folder.name
+    edited.mkdir()
+    changed = SYSTEMS.replace('"bpe:32768", context: conv', '"bpe:300", context: none')
+    (edited / "systems.yaml").write_text(changed, encoding="utf-8")
+    (edited / "corpora.yaml").write_text(CORPORA, encoding="utf-8")
+    own = ["--config", edited / "systems.yaml", "--data", folder / "data", "--output", folder / "runs"]
+    shown = run("fairseq-bbpe", "reproduce", "table5", *own, "--systems", "byte")
+    assert "bpe, seed 1] left out: its training has not ended, or was of other options" in shown.stderr
+    assert {row["system"] for row in table(folder, "table5")} == {"byte"}
+    run("fairseq-bbpe", *command(folder, "table5", "--systems", "byte"))
+    assert {row["system"] for row in table(folder, "table5")} == {"byte", "bpe"}
 
 
 def test_figure_4_is_of_validation_and_drawn(folder):

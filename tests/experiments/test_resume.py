@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -40,6 +41,22 @@ def test_killed_at_random_moments_it_ends_with_the_same_table(folder, seed):
     mine = [row for row in table(folder, "table5", "runs") if row["seed"] == "3"]
     assert scores(mine) == scores(table(folder, "table5", "killed"))
     assert mine[0]["updates"] == "30"
+
+
+def test_a_longer_training_that_was_killed_is_not_taken_for_the_shorter_one(folder):
+    """Its checkpoint is of neither: the shorter one is refused, and what lies between them goes on from it."""
+    arguments = command(folder, "table5", "--systems", "byte", output="longer")
+    run("fairseq-bbpe", *arguments, "--updates", "4")
+    longer = [BIN / "fairseq-bbpe", *map(str, arguments), "--updates", "100000"]
+    folder_of = root(folder, "longer") / "systems/byte/seed1"
+    with subprocess.Popen(longer, env=environment(), stderr=subprocess.DEVNULL, start_new_session=True) as running:
+        while not list(folder_of.glob("checkpoint_*_6.pt")) and running.poll() is None:
+            time.sleep(0.05)
+        os.killpg(running.pid, signal.SIGKILL)
+    said = run("fairseq-bbpe", *arguments, "--updates", "4", status=2).stderr
+    assert re.search(r"was trained for (\d+) updates, not 4 updates", said)
+    run("fairseq-bbpe", *arguments, "--updates", "300")
+    assert [row["updates"] for row in table(folder, "table5", "longer")] == ["300"]
 
 
 def test_a_parent_that_is_killed_takes_its_training_with_it(folder):
