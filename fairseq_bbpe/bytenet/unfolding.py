@@ -50,10 +50,8 @@ class NgramNetwork:
     missing: str
 
     def upgrade_state_dict_named(self, state_dict, name):
-        """As fairseq's; the embedding is that of the checkpoint's table, whatever file the model was built with."""
-        fitting = self.embedding.fitting(state_dict, f"{name}.embedding.")
-        if fitting is not self.embedding:
-            self.embedding = fitting
+        """As fairseq's; the embedding takes the checkpoint's table, whatever file the model was built with."""
+        self.embedding.fit(state_dict, f"{name}.embedding.")
         if f"{name}.embedding.ngrams" in state_dict:
             self.missing = ""
         return state_dict

@@ -1,5 +1,7 @@
 """fairseq's label-smoothed cross entropy without the logits of a whole batch in memory: faster, and equal to it."""
 
+import inspect
+
 import torch
 from fairseq import utils
 from fairseq.criterions import register_criterion
@@ -18,9 +20,10 @@ from fairseq_bbpe.modules.loss import smoothed_cross_entropy
 class LabelSmoothedCrossEntropyBlocks(LabelSmoothedCrossEntropyCriterion):
     """`label_smoothed_cross_entropy` with its options, value, gradient and log; blocks where the model allows them.
 
-    Blocks need a decoder whose output projection is one matrix. Weights in shards are whole only inside the model, and
-    in float16 the loss must be scaled before its gradient is taken, which blocks do at once: fairseq's own computation
-    serves there.
+    Blocks need a decoder whose output projection is one matrix, and a model that can return its features. Weights in
+    shards are whole only inside the model, distributed training that looks for unused parameters
+    (`--find-unused-parameters`) would take the projection for one, and in float16 the loss must be scaled before its
+    gradient is taken, which blocks do at once: fairseq's own computation serves there.
     """
 
     registered_as = "label_smoothed_cross_entropy_blocks"
@@ -66,6 +69,15 @@ def _output_projection(model) -> nn.Linear | None:
         and projection.bias is None
         and getattr(decoder, "adaptive_softmax", None) is None
         and not isinstance(model, FullyShardedDataParallel)
+        and not getattr(model, "find_unused_parameters", False)
+        and "features_only" in inspect.signature(type(_unwrapped(model)).forward).parameters
         and projection.weight.dtype != torch.float16
     )
     return projection if suits else None
+
+
+def _unwrapped(model) -> nn.Module:
+    """The model inside whatever distributed training has put around it."""
+    while isinstance(inner := getattr(model, "module", None), nn.Module):
+        model = inner
+    return model

@@ -106,7 +106,7 @@ class ResegmentedPairs(LanguagePairDataset):
         resegment: draws a segmentation.
         dropout: probability p of leaving a merge out, between 0 and 1.
         sides: ``both``, ``source`` or ``target``.
-        longest: the most tokens that a model reads, of source and target.
+        longest: the most tokens that a model reads and a batch may hold, of source and target.
 
     Raises:
         UserError: options of fairseq that rest on fixed lengths.

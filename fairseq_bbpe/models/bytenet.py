@@ -115,6 +115,7 @@ class ByteNet(FairseqEncoderDecoderModel):
     """Translate in time linear in the lengths, by dynamic unfolding (Section 3.1)."""
 
     registered_as = "bytenet"
+    has_attention = False
 
     @classmethod
     def build_model(cls, cfg: ByteNetConfig, task) -> "ByteNet":

@@ -75,10 +75,16 @@ class TransformerBBPE(TransformerModel):
         if isinstance(args, DictConfig):
             args = _namespace(args, cls)
         transformer_bbpe_ctx(args)
+        if getattr(args, "quant_noise_scalar", 0):
+            raise UserError(
+                "--quant-noise-scalar: not with transformer_bbpe_ctx: give --quant-noise-pq, or leave it out"
+            )
         parts = parse_parts(args.trainable)
         model = super().build_model(args, task)
         model.what_trains = freeze_all_but(parts, model)
-        model.decoder.left_pad_target = getattr(getattr(task, "cfg", None), "left_pad_target", False)
+        cfg = getattr(task, "cfg", None)
+        model.decoder.left_pad_target = getattr(cfg, "left_pad_target", False)
+        model.decoder.needs_weights = bool(getattr(cfg, "load_alignments", False))
         return model
 
     def train(self, mode=True):
@@ -101,7 +107,6 @@ class TransformerBBPE(TransformerModel):
     def prepare_for_inference_(self, cfg) -> None:
         """As fairseq's, under any task; raises `UserError` where `--bbpe-model` is not the dictionaries' vocabulary."""
         super().prepare_for_inference_(cfg)
-        self.decoder.needs_weights |= bool(cfg.generation.replace_unk)
         check_configured(cfg, self.encoder.dictionary, self.decoder.dictionary)
 
 

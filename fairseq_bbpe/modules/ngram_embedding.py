@@ -27,11 +27,20 @@ class NgramEmbedding(nn.Module):
         super().__init__()
         self.padding = padding
         self.symbols = nn.Embedding(symbols, width, padding_idx=padding)
-        self.lengths = table.lengths if table is not None else range(0)
-        for n, keys in zip(self.lengths, table.keys if table is not None else (), strict=True):
-            self.register_buffer(f"keys_{n}", keys)
+        self.lengths = range(0)
+        self.ngrams: nn.Parameter | None = None
+        if table is not None:
+            self._take(table)
+
+    def _take(self, table: NgramTable) -> None:
+        for n in self.lengths:
+            delattr(self, f"keys_{n}")
+        self.lengths = table.lengths
+        weight = self.symbols.weight
+        for n, keys in zip(self.lengths, table.keys, strict=True):
+            self.register_buffer(f"keys_{n}", keys.to(weight.device))
         # Row 0 stands for every n-gram that is not in the table. All start at zero: as if the symbol stood alone.
-        self.ngrams = nn.Parameter(torch.zeros(1 + len(table), width)) if table is not None else None
+        self.ngrams = nn.Parameter(weight.new_zeros(1 + len(table), weight.size(1)))
 
     @property
     def table(self) -> NgramTable:
@@ -48,19 +57,17 @@ class NgramEmbedding(nn.Module):
             return x
         return x + SummedRows.apply(self.ngrams, self.table.rows(tokens)[:, keep])
 
-    def fitting(self, state_dict: dict[str, Tensor], prefix: str) -> NgramEmbedding:
-        """An embedding for the table of a state dict, whose keys begin with `prefix`; itself where it has the same."""
-        rows = state_dict.get(f"{prefix}ngrams")
-        if rows is None:
-            return self
+    def fit(self, state_dict: dict[str, Tensor], prefix: str) -> None:
+        """Take the table of a state dict, whose keys begin with `prefix`, unless it has none or this one.
+
+        The symbols' weights stay the parameter that they are: distributed training may have it already.
+        """
+        if f"{prefix}ngrams" not in state_dict:
+            return
         keys: list[Tensor] = []
         while f"{prefix}keys_{len(keys) + 2}" in state_dict:
             keys.append(state_dict[f"{prefix}keys_{len(keys) + 2}"])
         mine = self.table.keys
         same = len(mine) == len(keys) and all(torch.equal(a.cpu(), b.cpu()) for a, b in zip(mine, keys, strict=True))
-        if self.ngrams is not None and same:
-            return self
-        weight, symbols = self.symbols.weight, self.symbols.num_embeddings
-        table = NgramTable(symbols, keys)
-        new = NgramEmbedding(symbols, self.symbols.embedding_dim, self.padding, table)
-        return new.to(weight.device, weight.dtype)
+        if self.ngrams is None or not same:
+            self._take(NgramTable(self.symbols.num_embeddings, keys))

@@ -21,9 +21,9 @@ class Bounds(Protocol):
 
 
 class BatchBounds:
-    """The bounds of fairseq's own generator, which are one for the whole batch."""
+    """The bounds of fairseq's own generator, which are one for the whole batch; none until `set_longest` tells them."""
 
-    longest: Tensor
+    longest = torch.tensor([2**30])
 
 
 def keep_valid(generator, automaton: PieceAutomaton) -> None:
@@ -52,7 +52,8 @@ class ValidUTF8Search(Search):
     """Take the step of `search`; where that chose a piece that valid text cannot have there, mask all such and repeat.
 
     So what is valid without the rule comes out the same to the last bit. Of several hypotheses, samples or beams of one
-    sentence, all are drawn again, which gives them the probabilities that masking before the draw would have given.
+    sentence, all are drawn again, which gives them the probabilities that masking before the draw would have given: of
+    all pieces; of the most likely ones (`--sampling-topk`, `--sampling-topp`) only nearly, for masking adds others.
     Where other rules leave a sentence nothing valid, as a forced prefix may, they have it their way.
 
     Args:
@@ -124,7 +125,7 @@ class ValidUTF8Search(Search):
         state = self.next[START].take(tokens[:, -LOOKBACK:][:, 0])
         for column in tokens[:, -LOOKBACK:].unbind(1)[1:]:
             state = self.next.take(state * symbols + column)
-        longest = self.bounds.longest
+        longest = self.bounds.longest.to(tokens.device)
         if isinstance(self.search, LengthConstrainedBeamSearch):
             own = self.search.max_len_a * self.search.src_lengths + self.search.max_len_b + 1
             longest = torch.minimum(longest, own)

@@ -112,6 +112,12 @@ class ByteLanguageModeling(SubBatchStatistics, FairseqTask):
         self.model = super().build_model(cfg, from_checkpoint)
         return self.model
 
+    def build_criterion(self, cfg):
+        """As fairseq's; raises UserError for label smoothing: what it adds is no bits/byte."""
+        if getattr(cfg, "label_smoothing", 0):
+            raise UserError("--label-smoothing: its loss is not in bits/byte: give --criterion cross_entropy")
+        return super().build_criterion(cfg)
+
     @property
     def receptive_field(self) -> int | None:
         """Bytes that the model can use for one prediction; None where it sees whole windows, or is not built yet."""

@@ -59,6 +59,7 @@ class TranslationBBPEConfig(TranslationConfig):
         metadata={"help": "file with the language of each training pair, a line each, for --language-temperature"},
     )
     seed: int = II("common.seed")
+    max_tokens: int | None = II("dataset.max_tokens")
 
 
 @register_task("translation_bbpe", dataclass=TranslationBBPEConfig)
@@ -75,8 +76,12 @@ class TranslationBBPE(TranslationTask):
     def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
         """As fairseq's, with a search that writes valid UTF-8 alone; `valid_utf8` in `args` goes before the task's.
 
-        Each sentence's length is bounded by its own source and not by its batch's longest.
+        Each sentence's length is bounded by its own source and not by its batch's longest, but under
+        `--print-alignment`, whose generator is fairseq's own. Raises `UserError` for that of a model without attention.
         """
+        if getattr(args, "print_alignment", None):
+            for model in models:
+                _ask_for_attention(model)
         bounded = getattr(args, "match_source_len", None)  # by the source already
         if seq_gen_cls is None and not bounded and not getattr(args, "print_alignment", None):
             seq_gen_cls = LengthBoundedGenerator
@@ -132,9 +137,8 @@ class TranslationBBPE(TranslationTask):
                 self.cfg.bbpe_dropout,
                 sides=self.cfg.bbpe_dropout_sides,
                 seed=self.cfg.seed,
-                longest=self.max_positions(),
+                longest=tuple(min(most, self.cfg.max_tokens or most) for most in self.max_positions()),
             )
-
         if self.cfg.language_temperature != 1:
             self.datasets[split] = self._with_languages_sampled(self.datasets[split])
 
@@ -161,3 +165,11 @@ class TranslationBBPE(TranslationTask):
         if len(bpe.vocabulary) == 256:
             raise UserError(f"--bbpe-dropout: {path} has no merges to leave out: leave the flag out")
         return bpe.vocabulary
+
+
+def _ask_for_attention(model) -> None:
+    """Have a model's decoder compute what `--print-alignment` prints, also where it was loaded without that flag."""
+    if not getattr(model, "has_attention", True):
+        raise UserError(f"--print-alignment: a {type(model).__name__} has no attention to print: leave it out")
+    if hasattr(model.decoder, "needs_weights"):
+        model.decoder.needs_weights = True

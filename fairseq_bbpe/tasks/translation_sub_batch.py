@@ -10,7 +10,7 @@ from fairseq_bbpe.search.intervals import IntervalSearch
 from fairseq_bbpe.tasks.sub_batch_statistics import SubBatchStatistics
 from fairseq_bbpe.tasks.translation_bbpe import TranslationBBPE, TranslationBBPEConfig
 
-OTHER_SEARCHES = ("sampling", "match_source_len", "constraints", "print_alignment", "score_reference")
+OTHER_SEARCHES = ("sampling", "match_source_len", "constraints", "score_reference")
 
 
 @dataclass
@@ -43,9 +43,16 @@ class SubBatchTranslation(SubBatchStatistics, TranslationBBPE):
     registered_as = "translation_sub_batch"
 
     def build_model(self, cfg, from_checkpoint=False):
-        """As fairseq's; raises UserError for a model without Sub-Batch Normalisation, or under temperature sampling."""
-        if self.cfg.language_temperature != 1:  # sub-batches have an order of sentences of their own
-            raise UserError("--language-temperature: not with --task translation_sub_batch: leave it out")
+        """As fairseq's; raises UserError for a model without Sub-Batch Normalisation, or for what moves sentences.
+
+        Sub-batches have an order of sentences of their own, and one length of each, which tells its interval.
+        """
+        for flag, moves in (
+            ("--language-temperature", self.cfg.language_temperature != 1),
+            ("--bbpe-dropout", bool(self.cfg.bbpe_dropout)),
+        ):
+            if moves:
+                raise UserError(f"{flag}: not with --task translation_sub_batch: leave it out")
         model = super().build_model(cfg, from_checkpoint)
         self.buckets = self._buckets(model)
         return model
@@ -67,7 +74,10 @@ class SubBatchTranslation(SubBatchStatistics, TranslationBBPE):
             self.datasets[split] = SubBatchDataset(self.datasets[split], self.buckets, self.cfg.auxiliary_share)
 
     def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
-        """Search over target intervals; what is no plain beam search runs under the likeliest interval alone."""
+        """Search over target intervals; what is no plain beam search runs under the likeliest interval alone.
+
+        `--score-reference` scores each reference under its own interval.
+        """
         other = any(getattr(args, option, None) for option in OTHER_SEARCHES)
         other = other or getattr(args, "diverse_beam_groups", -1) > 0 or getattr(args, "diversity_rate", -1) > 0
         if seq_gen_cls is None and not other:

@@ -5,19 +5,21 @@ from torch import nn
 
 from fairseq_bbpe.modules.linear import Linear
 from fairseq_bbpe.transformer.decoding_step import DecodingStep, has_steps
-from fairseq_bbpe.transformer.layers import DecoderLayer, Dropout, wrapped
+from fairseq_bbpe.transformer.layers import DecoderLayer, Dropout, uses_own_attention, wrapped
 
 
 class TransformerBBPEDecoder(TransformerDecoderBase):
     """fairseq's Transformer decoder; the `attn` that it returns is None unless weights are asked for.
 
-    They are asked for by `--print-alignment`, `--replace-unk`, or an `alignment_layer` or `alignment_heads` of
-    `forward`. `left_pad_target` tells training on a GPU, which does not wait to look, where targets have padding.
+    They are asked for by `--print-alignment`, training on alignments (`--load-alignments`), or an `alignment_layer` or
+    `alignment_heads` of `forward`. `left_pad_target` tells training on a GPU, which does not wait to look, where
+    targets have padding.
     """
 
     def __init__(self, cfg, dictionary, embed_tokens, no_encoder_attn=False, output_projection=None):
         super().__init__(cfg, dictionary, embed_tokens, no_encoder_attn, output_projection)
         self.dropout_module = Dropout(cfg.dropout, module_name="TransformerDecoder")
+        self.own_attention = uses_own_attention(cfg)
         self.needs_weights = False
         self.left_pad_target = False
 
@@ -51,6 +53,8 @@ class TransformerBBPEDecoder(TransformerDecoderBase):
         weights_of = (self.num_layers - 1 if alignment_layer is None else alignment_layer) if asked else None
         source, source_mask = _source(encoder_out)
         padding_mask = self._padding_mask(prev_output_tokens, sees_all=full_context_alignment)
+        if incremental_state is not None and padding_mask is not None and not self.own_attention:
+            padding_mask = padding_mask[:, -1:]  # fairseq's attention keeps those of the steps before
         x = self._embed(prev_output_tokens, incremental_state)
         if not asked and padding_mask is None and self._has_step(incremental_state):
             return self._take_step(x.squeeze(1), incremental_state[self])

@@ -65,3 +65,29 @@ def test_a_whole_batch_of_logits_is_never_made(monkeypatch):
     monkeypatch.setattr(model.decoder.output_projection, "forward", None)  # to call it would be an error
     loss, _, _ = LabelSmoothedCrossEntropyBlocks(task, False, 0.1)(model, batch())
     assert loss.item() > 0
+
+
+class NoFeatures(TransformerBBPE):
+    """As fairseq's `transformer_align`, which returns logits alone."""
+
+    def forward(self, src_tokens, src_lengths, prev_output_tokens):
+        return super().forward(src_tokens, src_lengths, prev_output_tokens)
+
+
+@pytest.mark.parametrize(
+    "change", [{"find_unused_parameters": True}, {"__class__": NoFeatures}], ids=["unused", "no features"]
+)
+def test_where_blocks_do_not_serve_fairseqs_computation_does(change):
+    """Distributed training that looks for unused parameters sees only what `forward` has used."""
+    torch.manual_seed(1)
+    model, task = build(share_all_embeddings=True)
+    calls = []
+    model.decoder.output_projection.register_forward_hook(lambda *_: calls.append(1))
+    ours = LabelSmoothedCrossEntropyBlocks(task, False, 0.1)
+    sample, losses = batch(), []
+    for _ in range(2):
+        losses.append(ours(model.eval(), sample)[0])
+        for name, value in change.items():
+            setattr(model, name, value)
+    assert len(calls) == 1
+    torch.testing.assert_close(*losses)

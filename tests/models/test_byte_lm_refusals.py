@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from omegaconf import OmegaConf
 
 import fairseq_bbpe.plugin  # noqa: F401
 from fairseq_bbpe.errors import UserError
@@ -48,6 +49,11 @@ def test_impossible_blocks_are_told_by_their_flags(options, message, tmp_path):
     (tmp_path / "train").write_bytes(bytes(99))
     with pytest.raises(UserError, match=re.escape(message)):
         ByteNetLM.build_model(ByteNetLMConfig(channels=2, **options), task_for(tmp_path))
+
+
+def test_a_loss_that_is_no_bits_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"^--label-smoothing: its loss is not in bits/byte"):
+        task_for(tmp_path).build_criterion(OmegaConf.create({"_name": "cross_entropy", "label_smoothing": 0.1}))
 
 
 def test_context_that_the_model_cannot_see_is_told(tmp_path, caplog):

@@ -80,7 +80,7 @@ def transformer(**options) -> TransformerBBPE:
     args = SimpleNamespace(share_all_embeddings=True, **sizes, **options)
     transformer_bbpe_ctx(args)
     symbols = dictionary()
-    cfg = SimpleNamespace(left_pad_target=options.pop("left", False))
+    cfg = SimpleNamespace(left_pad_target=options.pop("left", False), load_alignments=options.pop("alignments", False))
     return TransformerBBPE.build_model(
         args, SimpleNamespace(source_dictionary=symbols, target_dictionary=symbols, cfg=cfg)
     )
@@ -89,17 +89,16 @@ def transformer(**options) -> TransformerBBPE:
 def test_a_transformer_knows_where_targets_are_padded():
     assert transformer(left=True).decoder.left_pad_target is True
     assert transformer().decoder.left_pad_target is False
+    assert transformer(alignments=True).decoder.needs_weights is True
     assert TransformerBBPE.hub_models() == {}
 
 
-def test_weights_are_kept_for_what_replaces_unknown_words(asked):
-    for replace, wanted in ((None, False), ("@@", True)):
-        model = transformer()
-        asked.generation.replace_unk = replace
-        model.prepare_for_inference_(SimpleNamespace(bpe=None, generation=asked.generation))
-        assert model.decoder.needs_weights is wanted
-        with pytest.raises(RuntimeError, match="cannot train after make_generation_fast"):
-            model.train()
+def test_preparing_for_inference_is_final_and_looks_at_the_vocabulary(asked):
+    model = transformer()
+    model.prepare_for_inference_(SimpleNamespace(bpe=None, generation=asked.generation))
+    assert model.decoder.needs_weights is False
+    with pytest.raises(RuntimeError, match="cannot train after make_generation_fast"):
+        model.train()
     with pytest.raises(UserError, match=r"v\.model"):
         transformer().prepare_for_inference_(asked)
 

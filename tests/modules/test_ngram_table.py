@@ -84,19 +84,21 @@ def test_an_embedding_takes_the_table_of_the_checkpoint_that_it_loads(mine, thei
     saved = embedding_of(theirs)
     mine = NgramEmbedding(SYMBOLS, 4, padding=1) if mine is None else embedding_of(mine)
     state = {f"embedding.{name}": value for name, value in saved.state_dict().items()}
-    fitting = mine.double().fitting(state, "embedding.")
-    assert fitting is not mine
-    assert fitting.padding == 1
-    assert {parameter.dtype for parameter in fitting.parameters()} == {torch.double}
-    assert fitting.table.keys[0].dtype == torch.long
-    fitting.load_state_dict(saved.state_dict())
-    torch.testing.assert_close(fitting(TEXT), saved(TEXT).double())
+    symbols = mine.double().symbols.weight
+    mine.fit(state, "embedding.")
+    assert mine.symbols.weight is symbols
+    assert {parameter.dtype for parameter in mine.parameters()} == {torch.double}
+    assert mine.table.keys[0].dtype == torch.long
+    mine.load_state_dict(saved.state_dict())
+    torch.testing.assert_close(mine(TEXT), saved(TEXT).double())
 
 
-def test_an_embedding_that_has_the_checkpoints_table_stays_itself():
+def test_an_embedding_that_has_the_checkpoints_table_stays_as_it_is():
     mine, same = embedding_of(ONE), embedding_of(ONE)
-    assert mine.fitting(same.state_dict(), "") is mine
-    assert mine.fitting({"symbols.weight": same.symbols.weight}, "") is mine  # no table there
+    ngrams = mine.ngrams
+    mine.fit(same.state_dict(), "")
+    mine.fit({"symbols.weight": same.symbols.weight}, "")  # no table there
+    assert mine.ngrams is ngrams
 
 
 def test_an_embedding_without_ngrams_is_a_row_of_each_symbol():

@@ -54,7 +54,6 @@ def model_of(task, seed, arch="transformer_bbpe_ctx_tiny", sharpness=8.0):
     ARCH_CONFIG_REGISTRY[arch](args)
     model = ARCH_MODEL_REGISTRY[arch].build_model(args, task).eval()
     torch.nn.init.normal_(model.decoder.embed_tokens.weight, std=sharpness * 16**-0.5)
-    model.make_generation_fast_(need_attn=True)  # as fairseq-generate says it for --print-alignment
     return model
 
 
@@ -233,3 +232,19 @@ def test_one_flag_switches_it_off(task):
     assert not rules(task, models, score_reference=True)
     with pytest.raises(UserError, match="--valid-utf8 no: give one of on, off"):
         task.build_generator(models, Namespace(valid_utf8="no"))
+
+
+def test_a_generator_that_no_task_tells_of_lengths_searches_as_well(task):
+    """From Python, `generator.generate` alone."""
+    model = model_of(task, 1)
+    rows = sources(task)
+    dataset = task.build_dataset_for_inference(rows, torch.tensor([len(row) for row in rows]))
+    sample = dataset.collater([dataset[i] for i in range(len(rows))])
+    generator = task.build_generator([model], Namespace(beam=3, match_source_len=True))
+    found = generator.generate([model], sample)
+    assert all(len(hypotheses) == 3 for hypotheses in found)
+
+
+def test_what_has_no_attention_prints_no_alignment(task):
+    with pytest.raises(UserError, match=r"^--print-alignment: a Namespace has no attention"):
+        task.build_generator([Namespace(has_attention=False)], Namespace(print_alignment="hard"))

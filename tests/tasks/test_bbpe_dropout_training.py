@@ -4,6 +4,7 @@ import shutil
 
 import torch
 from conftest import ADAM, QUICK, SMALL, run
+from fairseq.data.data_utils import load_indexed_dataset
 
 DROPOUT = ["--task", "translation_bbpe", "--bbpe-dropout", "0.2"]
 
@@ -31,9 +32,18 @@ def test_a_resumed_training_equals_one_that_was_not_stopped(data_bin, tmp_path):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_room_for_longer_segmentations_ends_at_max_tokens(data_bin, tmp_path):
+    """The longest sentence fits, and so does all that may become of it."""
+    sides = [load_indexed_dataset(str(data_bin / f"train.src-en.{side}")) for side in ("src", "en")]
+    longest = max(int(side.sizes.max()) for side in sides)
+    train(data_bin, tmp_path, *DROPOUT[:2], "--bbpe-dropout", "0.5", "--max-tokens", str(longest), "--max-update", "3")
+
+
 def test_what_cannot_be_dropped_is_refused(data_bin, tmp_path):
     finished = train(data_bin, tmp_path, *DROPOUT[:2], "--bbpe-dropout", "1.5", status=None)
     assert finished.stderr.splitlines()[-1].startswith("error: --bbpe-dropout 1.5")
+    finished = train(data_bin, tmp_path, "--task", "translation_sub_batch", *DROPOUT[2:], status=None)
+    assert "--bbpe-dropout: not with --task translation_sub_batch" in finished.stderr.splitlines()[-1]
     copy = tmp_path / "bin"
     shutil.copytree(data_bin, copy)
     (copy / "bbpe.model").unlink()

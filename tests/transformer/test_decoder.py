@@ -119,7 +119,7 @@ def test_weights_are_there_where_they_are_asked_for():
     for options in ({"alignment_layer": 0}, {"alignment_layer": 1, "alignment_heads": 1}):
         (mine,), (other,) = (m(source, None, target, **options)[1]["attn"] for m in (ours, theirs))
         torch.testing.assert_close(mine, other, atol=1e-5, rtol=1e-5)
-    generation = Namespace(beam=5, no_beamable_mm=False, print_alignment=None, retain_dropout=False, replace_unk="x")
+    generation = Namespace(beam=5, no_beamable_mm=False, print_alignment="hard", retain_dropout=False)
     ours.prepare_for_inference_(Namespace(generation=generation, bpe=None))
     torch.testing.assert_close(
         ours(source, None, target)[1]["attn"][0], theirs(source, None, target)[1]["attn"][0], atol=1e-5, rtol=1e-5

@@ -9,6 +9,7 @@ from fairseq.models.transformer import transformer_decoder, transformer_encoder
 from fairseq.modules import FairseqDropout
 from test_decoder import PADDING, SYMBOLS, beside_fairseqs, build, padded, sentences
 
+from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.modules.attention import MultiheadAttention
 from fairseq_bbpe.transformer import layers
 
@@ -56,6 +57,35 @@ def test_what_is_fairseqs_attention_alone_equals_fairseqs(options, training):
         outputs.append(model.double().train(training)(source, None, target)[0])
     kept = target.ne(PADDING)
     torch.testing.assert_close(outputs[0][kept], outputs[1][kept], atol=1e-9, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("options", [{"quant_noise_pq": 0.5}, {"cross_self_attention": True}, {}])
+def test_steps_equal_the_whole(options):
+    """fairseq's attention wants the padding of a step's own position alone, ours that of all."""
+    model = beside_fairseqs(dropout=0.0, **options)[0].eval()
+    source, target = padded(sentences(5, 8), True), padded(sentences(6, 6), False)
+    encoded, state = model.encoder(source, None), {}
+    whole = model.decoder(target, encoder_out=encoded)[0]
+    for step in range(target.size(1)):
+        logits = model.decoder(target[:, : step + 1], encoder_out=encoded, incremental_state=state)[0]
+        torch.testing.assert_close(logits[:, 0], whole[:, step], atol=1e-4, rtol=1e-4)
+
+
+def test_noise_of_scalars_is_refused():
+    """fairseq's quantizer knows fairseq's layers alone."""
+    with pytest.raises(UserError, match=r"^--quant-noise-scalar: not with transformer_bbpe_ctx"):
+        build(quant_noise_scalar=0.5)
+
+
+def test_alignments_train():
+    """`label_smoothed_cross_entropy_with_alignment` reads the weights of the last layer."""
+    ours, theirs, _ = beside_fairseqs(dropout=0.0)
+    ours.decoder.needs_weights = True
+    source, target = padded(sentences(5, 8), True), padded(sentences(4, 4), False)
+    (mine,), (other,) = (m.train()(source, None, target)[1]["attn"] for m in (ours, theirs))
+    torch.testing.assert_close(mine, other, atol=1e-5, rtol=1e-5)
+    assert mine.requires_grad
 
 
 @pytest.mark.parametrize(
