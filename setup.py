@@ -32,7 +32,7 @@ setup(
     version=value("__version__", "fairseq_bbpe/__init__.py"),
     packages=find_packages(include=["fairseq_bbpe", "fairseq_bbpe.*"]),
     install_requires=[
-        # Not on the index: `pip install ./scripts/fairseq` builds it. The upper end of torch is the newest tested one.
+        # Not on the index: `pip install ./scripts/fairseq` builds it. The upper end of torch is the newest one tried.
         f"fairseq==0.12.2+{value('LABEL', 'scripts/fairseq/backend.py')}",
         "torch>=2.6,<2.14",
         "numpy>=2,<3",

@@ -2,7 +2,7 @@
 """Training speed and memory beside fairseq's own `transformer` of the same shape, as a Markdown table.
 
 Runs `fairseq-train` on the same data-bin with each system in turn, several rounds. A ratio is of two trainings of one
-round, for the machine's own speed drifts. Ours train as docs/training.md advises, with the loss in blocks; --bf16-too
+round, for the machine's own speed drifts. Ours train as docs/speed.md advises, with the loss in blocks; --bf16-too
 adds each of them in bfloat16. Make a data-bin with `fairseq-bbpe prepare`.
 """
 

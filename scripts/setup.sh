@@ -6,7 +6,7 @@ usage() {
   cat <<'HELP'
 usage: bash scripts/setup.sh
 
-Installs torch (unless one in the tested range is there), fairseq 0.12.2 as built by scripts/fairseq, and the plugin
+Installs torch (unless one in the range of setup.py is there), fairseq 0.12.2 as built by scripts/fairseq, and the plugin
 with everything its examples, tests and benchmarks use. Goes into the active virtual environment; without one, into
 .venv beside README.md, which it makes. Takes 2 to 3 minutes the first time and seconds after that.
 
