@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.experiments.corpus import Text
-from fairseq_bbpe.experiments.report import Report, difference
+from fairseq_bbpe.experiments.report import Name, Report, difference
 from fairseq_bbpe.experiments.system import Table
 from fairseq_bbpe.experiments.train import commit
 from fairseq_bbpe.experiments.workspace import Workspace
@@ -37,7 +37,7 @@ def measure(workspace: Workspace, table: Table, name: str, folder: Path, workers
         began = time.monotonic()
         for part, found in _measure(workspace, text, table, name, workers):
             parts[part] = found
-        took.append([text.name, text.pairs(), round(time.monotonic() - began), text.sha256(), commit()])
+        took.append([text.name, text.pairs(), round(time.monotonic() - began), Name(text.sha256()), Name(commit())])
     notes = [f"Again: `{command}`"]
     if workspace.scale.sample:
         lines = ", ".join(f"{count:,} of {split}" for split, count in workspace.scale.sample.items())

@@ -12,6 +12,10 @@ from typing import Any
 Section = tuple[str, Sequence[str], Sequence[Sequence[Any]]]
 
 
+class Name(str):
+    """A word that may look like a number, such as a commit."""
+
+
 @dataclass
 class Report:
     """A table or figure: its title, tables by the ends of their names, sections of Markdown, and notes below."""
@@ -59,9 +63,13 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def cell(value: Any) -> str:
-    """A value as Markdown shows it as it is."""
+    """A value as Markdown shows it as it is.
+
+    >>> cell(871911), cell(Name("871911"))
+    ('871,911', '871911')
+    """
     text = str(value)
-    if re.fullmatch(r"\d{4,}", text):
+    if re.fullmatch(r"\d{4,}", text) and not isinstance(value, Name):
         return f"{int(text):,}"
     escaped = text.replace("|", "\\|")
     if not re.search(r"[`_*<]|^ | $", text):
