@@ -6,7 +6,6 @@ print(Translator.load("checkpoints/cldr/checkpoint_best.pt").translate(["3 mois"
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fairseq_bbpe.engines.description import read_description
 from fairseq_bbpe.engines.search_options import Engine, Pieces, SearchOptions
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.recovery import pieces_to_text
@@ -21,7 +21,6 @@ from fairseq_bbpe.vocabularies.byte_level import Vocabulary
 from fairseq_bbpe.vocabularies.model_file import SubwordVocabulary
 from fairseq_bbpe.vocabularies.specification import KINDS, load_vocabulary
 
-DESCRIPTION = "translator.json"
 TOO_LONG = ("split", "refuse")
 SPACE = "\u2581"
 
@@ -98,13 +97,12 @@ class Translator:
         engine: Any = load(devices[0])
         folder = folder or engine.data
         vocabulary = load_vocabulary(model) if model else vocabulary_in(folder)
-        if hasattr(engine, "task"):
-            for dictionary in (engine.task.source_dictionary, engine.task.target_dictionary):
-                _check_fits(vocabulary, dictionary)
+        for dictionary in engine.dictionaries:
+            _check_fits(vocabulary, dictionary)
         if len(devices) > 1:
             from fairseq_bbpe.engines.processes import EngineProcesses
 
-            engine = EngineProcesses(load, devices, engine.longest_source)
+            engine = EngineProcesses(load, devices, engine)
         return cls(engine, vocabulary, **options)
 
     def translate(self, lines: Iterable[str | bytes]) -> list[str]:
@@ -198,13 +196,7 @@ def _engine_loader(path: str, data: Path | None) -> tuple[Callable[[str], Engine
     folder = Path(path)
     if not folder.is_dir():
         return partial(_load_fairseq, [Path(part) for part in path.split(":")], data), None
-    try:
-        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(
-            f"{path}: a folder without {DESCRIPTION}: give a checkpoint of fairseq-train, or a folder that "
-            "'fairseq-bbpe export' made"
-        ) from None
+    description = read_description(folder)
     if data is not None:
         raise UserError(f"--data {data}: the folder {path} holds all that it needs: leave it out")
     if description["format"] == "ctranslate2":
@@ -238,8 +230,8 @@ def vocabulary_in(folder: Path) -> SubwordVocabulary:
     raise UserError(f"{folder}: holds no vocabulary ({', '.join(names)}): give the model's own: --model PATH")
 
 
-def _check_fits(vocabulary: SubwordVocabulary, dictionary) -> None:
-    symbols = {symbol for symbol in dictionary.symbols[dictionary.nspecial :] if "madeupword" not in symbol}
+def _check_fits(vocabulary: SubwordVocabulary, dictionary: set[str]) -> None:
+    symbols = {symbol for symbol in dictionary if "madeupword" not in symbol}
     pieces = {piece for piece in vocabulary.pieces if "madeupword" not in piece}
     if symbols != pieces:
         odd = min(symbols ^ pieces)

@@ -35,33 +35,30 @@ class FairseqModels:
         source, target: the languages' names, as the dictionaries' files have them.
 
     Raises:
-        UserError: no such file, or no dictionaries.
+        UserError: no such file, or no checkpoint of a translation model; no dictionaries, or those of another model.
     """
 
     def __init__(self, checkpoints: Sequence[Path], data: Path | None = None, device: str = "cpu") -> None:
         for checkpoint in checkpoints:
             if not checkpoint.is_file():
                 raise UserError(f"--checkpoint {checkpoint}: no such file: give a checkpoint that fairseq-train wrote")
+        self.checkpoints = list(checkpoints)
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for translations
-            state = checkpoint_utils.load_checkpoint_to_cpu(str(checkpoints[0]))
+            state = _read(checkpoints[0])
             self.configuration = state["cfg"]
             self.data = self._find_data(checkpoints[0], data)
             self.source, self.target = self._languages(state, checkpoints[0])
             self.task = self._task()
-            self.models, _, _ = checkpoint_utils.load_model_ensemble_and_task(
-                [str(checkpoint) for checkpoint in checkpoints],
-                arg_overrides={"data": str(self.data)},
-                task=self.task,
-                state=state if len(checkpoints) == 1 else None,
-            )
+            self.models = [self._model(checkpoints[0], state)]
+            self.models += [self._model(checkpoint, _read(checkpoint)) for checkpoint in checkpoints[1:]]
         self.device = torch.device(device)
         for model in self.models:
             model.to(self.device)
             model.prepare_for_inference_(OmegaConf.structured(FairseqConfig()))
-        longest, _ = utils.resolve_max_positions(
+        longest = utils.resolve_max_positions(
             self.task.max_positions(), *(model.max_positions() for model in self.models)
         )
-        self.longest_source = int(longest) - 1
+        self.longest_source, self.longest_target = (int(positions) - 1 for positions in longest)
 
     def _find_data(self, checkpoint: Path, given: Path | None) -> Path:
         trained_on = utils.split_paths(str(getattr(self.configuration.task, "data", None) or "."))[0]
@@ -103,6 +100,26 @@ class FairseqModels:
             cfg.eval_bleu = False
         return TranslationBBPE.setup_task(cfg) if name == "translation" else tasks.setup_task(cfg)
 
+    def _model(self, checkpoint: Path, state: dict):
+        try:
+            (model,), _, _ = checkpoint_utils.load_model_ensemble_and_task(
+                [str(checkpoint)], task=self.task, state=state
+            )
+        except (UserError, OSError):
+            raise
+        except Exception as error:  # a foreign model fails in as many ways as there are models
+            raise UserError(
+                f"--checkpoint {checkpoint}: does not fit the data in {self.data} ({_last_line(error)}): give its own "
+                "data-bin: --data FOLDER"
+            ) from None
+        return model
+
+    @property
+    def dictionaries(self) -> tuple[set[str], set[str]]:
+        """As `Engine.dictionaries`."""
+        source, target = self.task.source_dictionary, self.task.target_dictionary
+        return set(source.symbols[source.nspecial :]), set(target.symbols[target.nspecial :])
+
     def search_all(self, batches: Iterable[list[Pieces]], options: SearchOptions) -> Iterator[list[list[Found]]]:
         """As `Engine.search_all`."""
         generator = self.task.build_generator(self.models, Namespace(**vars(options)))
@@ -127,3 +144,24 @@ class FairseqModels:
                 for hypothesis in hypotheses[:nbest]
             ]
         return results
+
+
+def _read(checkpoint: Path) -> dict:
+    refused = UserError(
+        f"--checkpoint {checkpoint}: not a checkpoint of fairseq-train, or damaged: give one that it wrote, or copy it "
+        "again"
+    )
+    try:
+        state = checkpoint_utils.load_checkpoint_to_cpu(str(checkpoint))
+        task, weights = state["cfg"].task, state["model"]
+    except OSError:
+        raise
+    except Exception as error:  # torch's, pickle's and fairseq's own, whatever the bytes
+        raise refused from error
+    if task is None or not weights:
+        raise refused
+    return state
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()

@@ -19,17 +19,16 @@ class EngineProcesses:
     Args:
         load: can be pickled.
         devices: names for torch; "cpu" several times makes several processes.
-        longest_source: of any of the engines.
+        alike: an engine that `load` made, in this process.
     """
 
-    def __init__(self, load: Callable[[str], Engine], devices: list[str], longest_source: int) -> None:
-        self.longest_source = longest_source
+    def __init__(self, load: Callable[[str], Engine], devices: list[str], alike: Engine) -> None:
+        self.longest_source, self.dictionaries = alike.longest_source, alike.dictionaries
         context = get_context("spawn")
         names = context.SimpleQueue()
         for device in devices:
             names.put(device)
-        self.count = len(devices)
-        self._pool = ProcessPoolExecutor(self.count, context, initializer=_begin, initargs=(load, names))
+        self._pool = ProcessPoolExecutor(len(devices), context, initializer=_begin, initargs=(load, names))
 
     def search_all(self, batches: Iterable[list[Pieces]], options: SearchOptions) -> Iterator[list[list[Found]]]:
         """As `Engine.search_all`."""

@@ -38,5 +38,9 @@ class Engine(Protocol):
     longest_source: int
     """Pieces that a source may have, `</s>` not counted."""
 
+    @property
+    def dictionaries(self) -> tuple[set[str], set[str]]:
+        """The pieces that the source's and the target's dictionary hold."""
+
     def search_all(self, batches: Iterable[list[Pieces]], options: SearchOptions) -> Iterator[list[list[Found]]]:
         """For every batch, as soon as it is done, and every sentence of it: its `nbest` hypotheses, best first."""

@@ -6,8 +6,6 @@ embeddings, that of each neighbour from a table of its own, E * W[:, k]. CTransl
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
 import torch
@@ -15,12 +13,12 @@ from ctranslate2.converters import fairseq as convert
 from ctranslate2.specs import common_spec, transformer_spec
 from fairseq.models.transformer import TransformerModel
 
+from fairseq_bbpe.engines.ctranslate2_model import BLANK, FACTORS, unknown
 from fairseq_bbpe.engines.fairseq_models import FairseqModels
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.export.folder import describe, export_folder
 from fairseq_bbpe.models.transformer_bbpe_ctx import TransformerBBPE
-from fairseq_bbpe.translator import DESCRIPTION, vocabulary_in
 
-BLANK = "<blank>"  # CTranslate2's name for <pad>
 CONVERTS = "train with --arch transformer_bbpe_ctx --embed-context none, or conv in one layer"
 ACTIVATIONS = {
     "relu": common_spec.Activation.RELU,
@@ -35,7 +33,7 @@ def export_ctranslate2(engine: FairseqModels, output: Path, quantization: str | 
     """Write the folder `output`, with all that `fairseq-bbpe translate` needs to run it.
 
     Raises:
-        UserError: a model that has no exact equal, naming the option to train with.
+        UserError: a model that has no exact equal, naming the option to train with; `output` is no folder to replace.
     """
     model = engine.models[0].float().cpu()
     check_converts(model)
@@ -57,26 +55,29 @@ def export_ctranslate2(engine: FairseqModels, output: Path, quantization: str | 
         embeddings.weight = table.numpy()
     spec.encoder.scale_embeddings = False  # the tables are
     source, target = (_tokens(dictionary) for dictionary in (model.encoder.dictionary, model.decoder.dictionary))
+    if len(tables) > 1 and any(FACTORS in symbol for symbol in source):
+        raise UserError(
+            f"{engine.data}: a piece of the source holds U+FFE8, by which CTranslate2 splits source factors: use "
+            "'fairseq-bbpe export fairseq'"
+        )
     for number in range(len(tables)):
-        # CTranslate2 stores vocabularies that are all equal as one, and then misses the others.
-        spec.register_source_vocabulary([*source[:3], f"<unk{number}>", *source[4:]] if number else source)
+        spec.register_source_vocabulary([*source[:3], unknown(number), *source[4:]])
     spec.register_target_vocabulary(target)
     spec.config.decoder_start_token = spec.config.eos_token
     spec.config.add_source_eos = False
     spec.validate()
     spec.optimize(quantization=quantization)
-    output.mkdir(parents=True, exist_ok=True)
-    spec.save(str(output))
-    vocabulary = vocabulary_in(engine.data)
-    shutil.copyfile(vocabulary.name, output / vocabulary.FILE)
-    description = {
-        "format": "ctranslate2",
-        "context_kernel": len(tables),
-        "longest_source": engine.longest_source,
-        "source": engine.source,
-        "target": engine.target,
-    }
-    (output / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+    with export_folder(engine, output) as folder:
+        spec.save(str(folder))
+        describe(
+            folder,
+            format="ctranslate2",
+            context_kernel=len(tables),
+            longest_source=engine.longest_source,
+            longest_target=engine.longest_target,
+            source=engine.source,
+            target=engine.target,
+        )
 
 
 def check_converts(model) -> None:

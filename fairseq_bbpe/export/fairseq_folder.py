@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -11,21 +10,22 @@ from fairseq import checkpoint_utils
 from omegaconf import OmegaConf
 
 from fairseq_bbpe.engines.fairseq_models import FairseqModels
-from fairseq_bbpe.translator import DESCRIPTION, vocabulary_in
+from fairseq_bbpe.export.folder import describe, export_folder
 
 
 def export_fairseq(engine: FairseqModels, checkpoint: Path, output: Path) -> None:
-    """Write the folder `output`: the weights without the optimizer's state, the dictionaries, and the vocabulary."""
+    """Write the folder `output`: the weights without the optimizer's state, the dictionaries, and the vocabulary.
+
+    Raises:
+        UserError: `output` is no folder to replace.
+    """
     state = checkpoint_utils.load_checkpoint_to_cpu(str(checkpoint))
     state["cfg"] = OmegaConf.to_container(state["cfg"])
     task = state["cfg"]["task"]
     task["data"], task["source_lang"], task["target_lang"] = ".", engine.source, engine.target
     state.update(args=None, last_optimizer_state=None)
-    output.mkdir(parents=True, exist_ok=True)
-    torch.save(state, output / "checkpoint.pt")
-    for language in (engine.source, engine.target):
-        shutil.copyfile(engine.data / f"dict.{language}.txt", output / f"dict.{language}.txt")
-    vocabulary = vocabulary_in(engine.data)
-    shutil.copyfile(vocabulary.name, output / vocabulary.FILE)
-    description = {"format": "fairseq", "checkpoint": "checkpoint.pt"}
-    (output / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+    with export_folder(engine, output) as folder:
+        torch.save(state, folder / "checkpoint.pt")
+        for language in (engine.source, engine.target):
+            shutil.copyfile(engine.data / f"dict.{language}.txt", folder / f"dict.{language}.txt")
+        describe(folder, format="fairseq", checkpoint="checkpoint.pt")

@@ -7,8 +7,6 @@ stands here in a form that can be traced for every length.
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +16,10 @@ from torch import Tensor, nn
 
 from fairseq_bbpe.engines.fairseq_models import FairseqModels
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.export.folder import describe, export_folder
 from fairseq_bbpe.models.transformer_bbpe_ctx import TransformerBBPE
 from fairseq_bbpe.modules.attention_cache import SourceCache
 from fairseq_bbpe.transformer.layers import uses_own_attention
-from fairseq_bbpe.translator import DESCRIPTION, vocabulary_in
 
 
 class SourceProgram(nn.Module):
@@ -163,22 +161,20 @@ def export_torch(engine: FairseqModels, output: Path) -> None:
     """Write the folder `output`: both programs, the dictionaries, the vocabulary, and a description."""
     model = engine.models[0].float().cpu()
     source, step = trace(model)
-    output.mkdir(parents=True, exist_ok=True)
-    torch.export.save(source, output / "source.pt2")
-    torch.export.save(step, output / "step.pt2")
-    for side, language in ((model.encoder, engine.source), (model.decoder, engine.target)):
-        side.dictionary.save(str(output / f"dict.{language}.txt"))
-    vocabulary = vocabulary_in(engine.data)
-    shutil.copyfile(vocabulary.name, output / vocabulary.FILE)
     attention = model.decoder.layers[0].self_attn
-    description = {
-        "format": "torch",
-        "eos": model.decoder.dictionary.eos(),
-        "pad": model.decoder.padding_idx,
-        "past": [len(model.decoder.layers), 2, "rows", attention.num_heads, "steps", attention.head_dim],
-        "longest_source": engine.longest_source,
-    }
-    (output / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+    with export_folder(engine, output) as folder:
+        torch.export.save(source, folder / "source.pt2")
+        torch.export.save(step, folder / "step.pt2")
+        for side, language in ((model.encoder, engine.source), (model.decoder, engine.target)):
+            side.dictionary.save(str(folder / f"dict.{language}.txt"))
+        describe(
+            folder,
+            format="torch",
+            eos=model.decoder.dictionary.eos(),
+            pad=model.decoder.padding_idx,
+            past=[len(model.decoder.layers), 2, "rows", attention.num_heads, "steps", attention.head_dim],
+            longest_source=engine.longest_source,
+        )
 
 
 def _positions(side) -> Tensor:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 
 import pytest
+import torch
 from conftest import BIN, QUICK, environment, interruptible, run
 
 COMMAND = [str(BIN / "fairseq-bbpe"), "translate"]
@@ -89,9 +90,19 @@ def test_a_reader_that_goes_away(reader, status, fast):
     assert finished.returncode == status
 
 
-def test_mistakes_are_one_line(fast, tmp_path):
+def test_mistakes_are_one_line(fast, trained, data_bin, tmp_path):
+    whole = (trained / "checkpoint_best.pt").read_bytes()
+    (tmp_path / "half.pt").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.pt").write_text("no checkpoint")
+    torch.save({"model": {}}, tmp_path / "foreign.pt")
+    for path in data_bin.glob("dict.*.txt"):
+        (tmp_path / path.name).write_text(path.read_text(encoding="utf-8") + "another 1\n")
     for arguments, message in (
         (["--checkpoint", tmp_path / "none.pt"], "none.pt: no such file"),
+        (["--checkpoint", tmp_path / "half.pt"], "half.pt: not a checkpoint of fairseq-train, or damaged"),
+        (["--checkpoint", tmp_path / "text.pt"], "text.pt: not a checkpoint of fairseq-train, or damaged"),
+        (["--checkpoint", tmp_path / "foreign.pt"], "foreign.pt: not a checkpoint of fairseq-train, or damaged"),
+        ([*fast, "--data", tmp_path], "checkpoint_best.pt: does not fit the data in"),
         (["--checkpoint", tmp_path], "a folder without translator.json"),
         ([*fast, "--nbest", "3"], "--nbest 3: a beam of 2"),
     ):

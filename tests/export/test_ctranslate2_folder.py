@@ -1,13 +1,18 @@
 """Exported models give every token the probability that fairseq's give it; what cannot be exact is refused."""
 
+import json
+
 import pytest
 import torch
 from conftest import run
 from untrained import VOCABULARY, engine_of, log_probabilities
 
 from fairseq_bbpe.engines.ctranslate2_model import with_neighbours
+from fairseq_bbpe.engines.search_options import SearchOptions
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.translator import Translator
+from fairseq_bbpe.vocabularies import Vocabulary
+from fairseq_bbpe.vocabularies.characters import CharacterVocabulary
 
 pytest.importorskip("ctranslate2")
 from fairseq_bbpe.engines.ctranslate2_model import CTranslate2Model
@@ -45,6 +50,74 @@ def test_every_token_has_the_probability_of_fairseq(name, tmp_path):
     for source, target, found in zip(sources, targets, scored, strict=True):
         expected = log_probabilities(engine, source, target)
         torch.testing.assert_close(torch.tensor(found.log_probs), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("context", ["none", "conv"])
+@pytest.mark.parametrize("source", ["the", "tqe", "q￨tq", "￨"])
+def test_unknown_characters_have_their_embedding_and_no_other(context, source, tmp_path):
+    """Also U+FFE8, which parts a piece from its neighbours."""
+    characters = CharacterVocabulary.learn([b"the cat sat on the mat"], None)
+    engine = engine_of(tmp_path, vocabulary=characters, embed_context=context)
+    export_ctranslate2(engine, tmp_path / "out")
+    exported = CTranslate2Model(tmp_path / "out")
+    given = with_neighbours([*map(exported._known, source), "</s>"], exported._kernel)
+    (found,) = exported._translator.score_batch([given], [list("cat")])
+    expected = log_probabilities(engine, list(source), list("cat"))
+    torch.testing.assert_close(torch.tensor(found.log_probs), expected, atol=1e-4, rtol=1e-4)
+    assert list(exported.search_all([[list(source)]], SearchOptions(max_len_b=3)))
+
+
+def test_a_learned_piece_that_parts_factors_is_refused(tmp_path):
+    characters = CharacterVocabulary.learn(["the ￨ cat".encode()], None)
+    with pytest.raises(UserError, match=r"holds U\+FFE8"):
+        export_ctranslate2(engine_of(tmp_path, vocabulary=characters, embed_context="conv"), tmp_path / "out")
+
+
+def test_translations_end_where_the_models_positions_do(tmp_path):
+    export_ctranslate2(engine_of(tmp_path, embed_context="none"), tmp_path / "out")
+    exported = CTranslate2Model(tmp_path / "out")
+    (((found,),),) = exported.search_all([[["t", "h"]]], SearchOptions(max_len_b=5000))
+    assert len(found.pieces) <= 98
+
+
+@pytest.mark.parametrize("context", ["none", "conv"])
+def test_another_vocabulary_is_refused(context, tmp_path):
+    export_ctranslate2(engine_of(tmp_path, embed_context=context), tmp_path / "out")
+    Vocabulary.learn([b"something else"], 260).save(tmp_path / "other")
+    Translator.load(tmp_path / "out")
+    with pytest.raises(UserError, match=r"other\.model: its pieces are not those of the model's dictionary"):
+        Translator.load(tmp_path / "out", model=tmp_path / "other.model")
+
+
+def test_nothing_of_an_earlier_export_is_left_and_nothing_else_is_lost(tmp_path):
+    output = tmp_path / "out"
+    characters = CharacterVocabulary.learn([b"the cat sat on the mat"], None)
+    (tmp_path / "characters").mkdir()
+    export_ctranslate2(engine_of(tmp_path, embed_context="conv"), output)
+    engine = engine_of(tmp_path / "characters", vocabulary=characters, embed_context="none")
+    export_ctranslate2(engine, output)
+    assert Translator.load(output).vocabulary.pieces == characters.pieces
+    assert {path.name for path in output.iterdir()} == {
+        *("config.json", "model.bin", "sentencepiece.bpe.model", "shared_vocabulary.json", "translator.json")
+    }
+    (output / "notes.txt").write_text("mine")
+    before = sorted(output.iterdir())
+    with pytest.raises(UserError, match=r"--output .*out: exists and holds notes\.txt, so no 'export' made it"):
+        export_ctranslate2(engine, output)
+    with pytest.raises(UserError, match=r"--output .*characters: holds .*characters, which is read from"):
+        export_ctranslate2(engine, tmp_path / "characters")
+    assert sorted(output.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["translator.json", "model.bin", "shared_vocabulary.json"])
+def test_a_damaged_folder_is_told(name, tmp_path):
+    output = tmp_path / "out"
+    export_ctranslate2(engine_of(tmp_path, embed_context="none"), output)
+    description = json.loads((output / "translator.json").read_text())
+    for content in (b"", b"[1]", json.dumps(description | {"longest_source": None}).encode()):
+        (output / name).write_bytes(content)
+        with pytest.raises(UserError, match=r"out.*again with 'fairseq-bbpe export|out.*its pieces are not"):
+            Translator.load(output)
 
 
 def test_the_sum_of_the_neighbours_is_the_convolution(tmp_path):
@@ -96,5 +169,11 @@ def test_the_commands_make_folders_that_translate_alike(trained, tmp_path):
     run("fairseq-bbpe", "export", "fairseq", "--checkpoint", checkpoint, "--output", tmp_path / "made")
     (tmp_path / "made").rename(tmp_path / "moved")
     lines = ["3 mois", "", "4 Tage"]
+    before = checkpoint.read_bytes()
+    for folder in (tmp_path / "moved", trained):
+        file = folder / ("checkpoint.pt" if folder != trained else checkpoint.name)
+        said = run("fairseq-bbpe", "export", "fairseq", "--checkpoint", file, "--output", folder, status=2).stderr
+        assert f"{file}, which is read from: give another folder" in said
+    assert checkpoint.read_bytes() == before
     moved = Translator.load(tmp_path / "moved", beam=2, max_len_a=0, max_len_b=30).translate(lines)
     assert moved == Translator.load(checkpoint, beam=2, max_len_a=0, max_len_b=30).translate(lines)

@@ -15,11 +15,11 @@ VOCABULARY = Vocabulary.learn(["the cat sat on the mat, 日本語の日本".enco
 WIDTH = {"embed_dim": 16, "ffn_embed_dim": 16, "attention_heads": 2, "layers": 2}
 
 
-def engine_of(tmp_path, arch="transformer_bbpe_ctx_tiny", **options) -> FairseqModels:
+def engine_of(tmp_path, arch="transformer_bbpe_ctx_tiny", vocabulary=VOCABULARY, **options) -> FairseqModels:
     """An engine of one untrained model whose embeddings, context and padding row are far from their beginnings."""
-    VOCABULARY.save(tmp_path / "bbpe")
+    (tmp_path / vocabulary.FILE).write_bytes(vocabulary.model)
     dictionary = Dictionary()
-    for piece in VOCABULARY.pieces:
+    for piece in vocabulary.pieces:
         dictionary.add_symbol(piece)
     engine = object.__new__(FairseqModels)
     engine.task = TranslationBBPE(TranslationBBPEConfig(valid_utf8="off"), dictionary, dictionary)
@@ -32,6 +32,7 @@ def engine_of(tmp_path, arch="transformer_bbpe_ctx_tiny", **options) -> FairseqM
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.4)
     engine.models, engine.device, engine.longest_source = [model], torch.device("cpu"), 98
+    engine.longest_target, engine.checkpoints = 98, []
     engine.data, engine.source, engine.target = tmp_path, "src", "en"
     return engine
 
