@@ -9,12 +9,18 @@ from pathlib import Path
 
 from fairseq_bbpe.analysis.tables import read_table
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.text.recovery import recover
 
 
 def legible(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Words as this machine's fonts can show them, and those fonts: what none shows turns into hexadecimal bytes."""
+    """Words as this machine's fonts can show them, and those fonts: what none shows turns into hexadecimal bytes.
+
+    A dollar begins no formula (`literal`).
+    """
     from matplotlib import font_manager
 
+    # The name of a file is any bytes.
+    words = [recover(word.encode("utf-8", "surrogateescape"), "replace") for word in words]
     fonts = ["DejaVu Sans"]
     missing = {ord(character) for word in words for character in word}
     missing -= set(font_manager.get_font(font_manager.findfont(fonts[0])).get_charmap())
@@ -23,8 +29,12 @@ def legible(words: Sequence[str]) -> tuple[list[str], list[str]]:
         if covered and entry.name not in fonts:
             fonts.append(entry.name)
             missing -= covered
-    shown = [word.encode().hex(" ").upper() if missing & set(map(ord, word)) else word for word in words]
-    return shown, fonts
+    return [word.encode().hex(" ").upper() if missing & set(map(ord, word)) else literal(word) for word in words], fonts
+
+
+def literal(word: str) -> str:
+    """A word of the user's as matplotlib shows it: between two dollars it would read a formula."""
+    return word.replace("$", r"\$")
 
 
 @contextmanager
@@ -66,7 +76,7 @@ def panels(tables: Sequence[str], titles: Sequence[str] | None, output: str, kin
             all_axes = plot.subplots(1, len(tables), squeeze=False)[0]
             for axes, title, path, (header, rows) in zip(all_axes, shown, tables, contents, strict=False):
                 try:
-                    draw(header, rows, axes)
+                    draw([*map(literal, header)], [[*map(literal, row)] for row in rows], axes)
                 except UserError as error:
                     raise UserError(f"--table {path}: {error}") from None
                 except ValueError as error:

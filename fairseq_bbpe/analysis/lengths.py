@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fairseq_bbpe.analysis.figures import legible
 from fairseq_bbpe.errors import UserError
 
 UNITS = {"characters": len, "bytes": lambda text: len(text.encode("utf-8", "surrogateescape"))}
@@ -52,6 +53,9 @@ def draw_lengths(table: np.ndarray, axes, source: str, target: str, unit: str = 
     target_lengths, source_lengths = table[:, 1], table[:, 0]
     axes.scatter(target_lengths, source_lengths, s=4 * np.sqrt(table[:, 2]), alpha=0.4, linewidths=0, color="#0072b2")
     longest = table[:, :2].max() * 1.03
-    axes.set(xlim=(0, longest), ylim=(0, longest), xlabel=f"{target} ({unit})", ylabel=f"{source} ({unit})")
+    axes.set(xlim=(0, longest), ylim=(0, longest))
+    (source, target), fonts = legible([source, target])
+    axes.set_xlabel(f"{target} ({unit})", fontfamily=fonts)
+    axes.set_ylabel(f"{source} ({unit})", fontfamily=fonts)
     axes.set_aspect("equal")
     axes.set_title(f"ρ = {correlation(table):.3f}")

@@ -15,7 +15,8 @@ Table = tuple[Sequence[str], Sequence[Sequence]]
 def save_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
     """Write a table of tab-separated values with a line of column names."""
     part = f"{path}.part"
-    with open(part, "w", encoding="utf-8", newline="\n") as file:
+    # surrogateescape: a name in it may be a file's, of any bytes.
+    with open(part, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         for row in (header, *rows):
             print(*row, sep="\t", file=file)
     os.replace(part, path)

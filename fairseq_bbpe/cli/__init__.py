@@ -20,6 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 2 for a mistake in the command line or a file, 128 + a signal."""
     argv = sys.argv[1:] if argv is None else argv
     _plug_closed_streams()
+    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # names of files may be any bytes
     for number in (signal.SIGTERM, signal.SIGHUP):
         # They unwind the stack as Ctrl-C does, so that nothing half-made stays behind; nohup's choice is left.
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
         _refuse_moved(argv)
         args = _parse(argv)
         if "output" in args:
-            require_output(args.output, args.output_is)
+            require_output(args)
         args.run(args)
         sys.stdout.flush()
     except UserError as error:

@@ -12,6 +12,9 @@ from fairseq_bbpe.errors import UserError
 # What sentencepiece's trainer takes.
 MOST_WORKERS = 1024
 
+# Arguments that name files to read, which no output may replace.
+INPUTS = ("source", "target", "languages", "vocab", "table", "model", "input", "checkpoint")
+
 
 def positive(value: str, most: int = sys.maxsize) -> int:
     """Parse a whole number from 1 to `most`."""
@@ -46,16 +49,22 @@ def add_checkpoint(parser: argparse.ArgumentParser, what: str) -> None:
     add_renamed(parser, "--path", "--checkpoint")
 
 
-def add_output(parser: argparse.ArgumentParser, kind: str, what: str) -> None:
-    """Add `--output`: a FILE, the PREFIX of several files' names, or a FOLDER, which is made where it is missing."""
+def add_output(parser: argparse.ArgumentParser, kind: str, what: str, *endings: str) -> None:
+    """Add `--output`: a FILE, the PREFIX of several files' names, or a FOLDER, which is made where it is missing.
+
+    With the `endings` of the files' names, where there are several that are known.
+    """
     parser.add_argument("--output", required=True, metavar=kind, help=what)
-    parser.set_defaults(output_is=kind)
+    parser.set_defaults(output_is=kind, output_endings=endings or ("",) * (kind == "FILE"))
 
 
-def require_output(output: str, kind: str) -> None:
-    """Raise `UserError` unless `output` names a file, or files, in a folder that can be written to."""
-    path = Path(output)
-    if kind == "FOLDER":
+def require_output(args: argparse.Namespace) -> None:
+    """Raise `UserError` unless `--output` names a file, or files, that can be written and are not read from."""
+    output, path = str(args.output), Path(args.output)
+    for file in (Path(f"{output}{ending}") for ending in getattr(args, "output_endings", ())):
+        if file.name and file.exists():
+            _require_replaceable(file, args)
+    if args.output_is == "FOLDER":
         require_writable(
             next(folder for folder in (path.resolve(), *path.resolve().parents) if folder.exists()),
             flag=f"--output {output}",
@@ -65,6 +74,17 @@ def require_output(output: str, kind: str) -> None:
         example = os.path.join(output, "name")
         raise UserError(f"--output {output}: names no file: give one, such as {example}")
     require_writable(path.parent, f"--output {output}")
+
+
+def _require_replaceable(file: Path, args: argparse.Namespace) -> None:
+    if not file.is_file():
+        what = "a folder" if file.is_dir() else "a pipe or device"
+        raise UserError(f"--output {args.output}: {file} is {what}, and a file would take its place: give another name")
+    for flag in INPUTS:
+        given = getattr(args, flag, None) or []
+        for path in [given] if isinstance(given, str) else given:
+            if os.path.exists(path) and file.samefile(path):
+                raise UserError(f"--output {args.output}: would overwrite --{flag} {path}: give another name")
 
 
 def add_renamed(parser: argparse.ArgumentParser, old: str, new: str) -> None:

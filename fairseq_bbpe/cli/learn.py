@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="pieces in the vocabulary: the 256 bytes and N-256 merges; 256 is the paper's byte vocabulary",
     )
-    add_output(parser, "PREFIX", "writes PREFIX.model and PREFIX.dict.txt")
+    add_output(parser, "PREFIX", "writes PREFIX.model and PREFIX.dict.txt", ".model", ".dict.txt")
     parser.add_argument(
         "--sample",
         type=positive,

@@ -1,6 +1,7 @@
 """`fairseq-bbpe analyze` as a shell runs it: every kind of table, killed and started again, wrong arguments."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -9,6 +10,7 @@ import pytest
 from conftest import BIN, environment, interruptible, run
 
 from fairseq_bbpe.analysis.tables import read_table
+from fairseq_bbpe.vocabularies import Vocabulary
 
 SOURCE = ["猫がマットの上に座った", "", "naïve 猫 ", "مرحبا بكم"] * 5
 TARGET = ["the cat sat on the mat", "nothing", "a naïve cat", "welcome here"] * 5
@@ -131,6 +133,41 @@ def test_what_is_wrong_is_told_in_one_line(folder, tmp_path, kind, arguments, me
     assert message in said[-1]
     assert all(line.startswith("fairseq-bbpe") for line in said)
     assert not (tmp_path / "t").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["lengths", "--vocab", "byte", "--output", "src.tsv"], "would overwrite --source src.tsv"),
+        (["lengths", "--vocab", "byte", "--output", "again/../en"], "would overwrite --target en"),
+        (["lengths", "--vocab", "v.model", "--output", "v.model"], "would overwrite --vocab v.model"),
+        (["lengths", "--vocab", "byte", "--output", "again"], "again is a folder"),
+        (["lengths", "--vocab", "byte", "--output", "pipe"], "pipe is a pipe or device"),
+        (["length-correlation", "--output", "src"], "would overwrite --source src.tsv"),
+    ],
+)
+def test_an_output_replaces_no_input_and_no_device(folder, tmp_path, arguments, problem):
+    for name, source in (("src.tsv", "src"), ("en", "en")):
+        (tmp_path / name).write_bytes((folder / source).read_bytes())
+    Vocabulary.learn([], 256).save(tmp_path / "v")
+    (tmp_path / "again").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    files = ["--source", "src.tsv", "--target", "en"]
+    said = run("fairseq-bbpe", "analyze", arguments[0], *files, *arguments[1:], cwd=tmp_path, status=2).stderr
+    assert problem in said
+    assert said.count("\n") == 1
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def test_names_of_files_may_be_any_bytes(folder, tmp_path):
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/v\xff")
+    Vocabulary.learn([], 256).save(name)
+    analyze("lengths", folder, "--vocab", f"{name}.model", "--output", tmp_path / "t")
+    assert b"\tv\xff\t256\t" in (tmp_path / "t").read_bytes()
+    shutil.copy(folder / "src", f"{name}.src")
+    files = ["--source", f"{name}.src", "--target", folder / "en"]
+    run("fairseq-bbpe", "analyze", "length-correlation", *files, "--output", tmp_path / "figure")
 
 
 def test_wrong_usage_shows_the_usage_of_the_kind():

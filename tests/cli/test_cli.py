@@ -159,6 +159,20 @@ def test_output_names_a_file(model, tmp_path, output):
     assert list(tmp_path.rglob("*")) == [tmp_path / "folder"]
 
 
+def test_an_output_replaces_no_input(model, tmp_path):
+    (tmp_path / "v.model").write_bytes(model.read_bytes())
+    said = refused("export", "tokenizers", "--model", "v.model", "--output", "v.model", cwd=tmp_path)
+    assert "--output v.model: would overwrite --model v.model" in said
+    (tmp_path / "train").write_bytes(bytes(99))
+    said = refused("lm", "split", "--input", "train", "--output", ".", cwd=tmp_path)
+    assert "--output .: would overwrite --input train" in said
+    (tmp_path / "e.dict.txt").mkdir()
+    said = refused("learn", "--input", "train", "--vocab-size", "256", "--output", "e", cwd=tmp_path)
+    assert "e.dict.txt is a folder" in said
+    assert (tmp_path / "v.model").read_bytes() == model.read_bytes()
+    assert (tmp_path / "train").read_bytes() == bytes(99)
+
+
 @pytest.mark.parametrize(
     ("redirection", "problem"),
     [("<&-", "Bad file descriptor"), (">&-", "Bad file descriptor"), ("> /dev/full", "No space left on device")],

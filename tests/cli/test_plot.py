@@ -34,6 +34,13 @@ def test_the_same_table_gives_the_same_figure(kind, tmp_path):
     assert pictures[0] == pictures[1]
 
 
+@pytest.mark.parametrize("kind", ["frequencies", "contextualization"])
+def test_dollars_are_dollars(kind, tmp_path):
+    (tmp_path / "table").write_text(TABLES[kind].replace("by", r"$\by$").replace("char", r"$\char$"))
+    run("fairseq-bbpe", "plot", kind, "--table", tmp_path / "table", "--titles", r"$\foo$", "--output", tmp_path / "y")
+    assert (tmp_path / "y").read_bytes().startswith(b"\x89PNG")
+
+
 def test_frequencies_are_a_line_for_each_vocabulary():
     axes = Figure().subplots()
     draw_frequencies(*rows_of("frequencies"), axes)

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unit", choices=("characters", "bytes"), default="characters", help="of lengths (default: %(default)s)"
     )
-    add_output(parser, "PREFIX", "writes PREFIX.tsv and PREFIX.png")
+    add_output(parser, "PREFIX", "writes PREFIX.tsv and PREFIX.png", ".tsv", ".png")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sentence", required=True, metavar="TEXT", help="raw text to translate")
     parser.add_argument("--translation", metavar="TEXT", help="explain this translation (default: the model's own)")
     parser.add_argument("--beam", type=int, default=5, metavar="N", help="hypotheses in search (default: %(default)s)")
-    add_output(parser, "PREFIX", "writes PREFIX.tsv and PREFIX.png")
+    add_output(parser, "PREFIX", "writes PREFIX.tsv and PREFIX.png", ".tsv", ".png")
 
 
 def run(args: argparse.Namespace) -> None:

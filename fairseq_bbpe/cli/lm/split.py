@@ -16,7 +16,7 @@ EXAMPLE = "fairseq-bbpe lm split --input enwik8 --output data/enwik8"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `split`."""
     parser.add_argument("--input", required=True, metavar="FILE", help="any file")
-    add_output(parser, "FOLDER", "where train, valid and test go")
+    add_output(parser, "FOLDER", "where train, valid and test go", "/train", "/valid", "/test")
     add_renamed(parser, "--destdir", "--output")
     parser.add_argument(
         "--shares",
