@@ -51,20 +51,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="learn from so many training lines, drawn evenly; only they are kept in memory (default: all lines)",
     )
     parser.add_argument("--destdir", required=True, metavar="DESTDIR", help="folder to make")
-    parser.add_argument("--overwrite", action="store_true", help="replace a DESTDIR that 'prepare' made before")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a DESTDIR that 'prepare' made, if it holds nothing else"
+    )
     add_workers(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Prepare, and print what to run next."""
+    specification = Specification.parse(args.vocab) if args.vocab else Specification.of_file(args.model)
     for flag, given in (("--at-most", args.at_most), ("--sample", args.sample)):
-        if given and args.model:
-            raise UserError(f"{flag}: --model {args.model} is taken as it is: give --vocab SPEC, or leave {flag} out")
+        if given and specification.path is not None:
+            model = f"--model {args.model}" if args.model else f"--vocab {args.vocab}"
+            raise UserError(f"{flag}: {model} is taken as it is: give --vocab SPEC, or leave {flag} out")
     if args.only_source and args.trainpref:
         raise UserError("--only-source: --trainpref needs both sides: leave one of the two out")
     prefixes = (args.trainpref, args.validpref, args.testpref)
     corpus = Corpus.of_prefixes(args.source_lang, args.target_lang, *prefixes, only_source=args.only_source)
-    specification = Specification.parse(args.vocab) if args.vocab else Specification.of_file(args.model)
     if specification.path is not None:
         load_vocabulary(specification.path)
     destination = Path(args.destdir)

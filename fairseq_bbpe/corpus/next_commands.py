@@ -26,11 +26,11 @@ _GENERATE = """\
 # translate{and_score}
 fairseq-generate {data} {languages} --gen-subset {subset} \\
   --user-dir {plugin} {task}--path {checkpoint} --beam 5 --batch-size 64 \\
-  {positions}{bpe} > {out}/{subset}.out
-grep -a ^D- {out}/{subset}.out | LC_ALL=C sort -V | cut -f3- > {out}/{subset}.{target}"""
+  {positions}{bpe} > {out}.out
+grep -a ^D- {out}.out | LC_ALL=C sort -V | cut -f3- > {out}.{target}"""
 
 _SCORE = """
-sacrebleu {data}/raw/{subset}.{target} < {out}/{subset}.{target}"""
+sacrebleu {data}/raw/{subset}.{target} < {out}.{target}"""
 
 
 def next_commands(corpus: Corpus, prepared: Prepared, destination: Path) -> str:
@@ -45,7 +45,6 @@ def next_commands(corpus: Corpus, prepared: Prepared, destination: Path) -> str:
         "data": shlex.quote(str(destination)),
         "plugin": shlex.quote(str(_plugin())),
         "checkpoints": checkpoints,
-        "out": checkpoints,
         "target": shlex.quote(corpus.target),
         # fairseq guesses them from file names, but not those with a dot or a hyphen.
         "languages": shlex.join(["--source-lang", corpus.source, "--target-lang", corpus.target]),
@@ -56,17 +55,21 @@ def next_commands(corpus: Corpus, prepared: Prepared, destination: Path) -> str:
     }
     positions = f"--max-source-positions {limit} --max-target-positions {limit} \\\n  " if limit > POSITIONS else ""
     if "train" not in corpus.prefixes:
-        names |= {"checkpoint": '"$CHECKPOINT"', "out": "."}
+        names["checkpoint"] = '"$CHECKPOINT"'
+        folder, mark = ".", ".hyp"  # test.en may be the user's reference
         blocks = ["# CHECKPOINT is the file of your trained model"]
     else:
         best = "best" if "valid" in corpus.prefixes else "last"
         names["checkpoint"] = f"{checkpoints}/checkpoint_{best}.pt"
+        folder, mark = checkpoints, ""
         validation = _validation(corpus, vocabulary.validation_flags(), hypothesis)
         blocks = [_TRAIN.format(**names, positions=positions, validation=validation)]
     positions += "".join(f"--{flag.replace('_', '-')} {value} " for flag, value in hypothesis.items())
     template = _GENERATE if corpus.only_source else _GENERATE + _SCORE
     tests = [name for name in corpus.prefixes if name.startswith("test")]
-    blocks += [template.format(**names, positions=positions, subset=name) for name in tests]
+    blocks += [
+        template.format(**names, positions=positions, subset=name, out=f"{folder}/{name}{mark}") for name in tests
+    ]
     return "\n\n".join(blocks)
 
 

@@ -1,5 +1,6 @@
 """What `prepare` does: check everything; learn, encode and binarize in a folder that becomes DESTDIR at the end."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from fairseq_bbpe.corpus.staging import replacing
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.lines import map_lines
 from fairseq_bbpe.vocabularies.model_file import SubwordVocabulary
-from fairseq_bbpe.vocabularies.specification import Specification
+from fairseq_bbpe.vocabularies.specification import KINDS, Specification
 
 
 class Lengths(NamedTuple):
@@ -135,3 +136,20 @@ def _check_destination(destination: Path, overwrite: bool) -> None:
         raise UserError(f"--destdir {destination}: exists and is no data-bin: give another folder, or remove it first")
     if not overwrite:
         raise UserError(f"--destdir {destination}: exists: give another folder, or --overwrite to replace it")
+    if foreign := _foreign_file(destination):
+        raise UserError(
+            f"--destdir {destination}: holds {foreign}, which neither 'prepare' nor 'ngrams' wrote, and --overwrite "
+            "would remove it: move it away, or give another folder"
+        )
+
+
+def _foreign_file(folder: Path) -> Path | None:
+    """A file of the data-bin `folder` that is none of a data-bin."""
+    languages = "|".join(re.escape(path.name[len("dict.") : -len(".txt")]) for path in folder.glob("dict.*.txt"))
+    models = "|".join(re.escape(kind.FILE) for kind in KINDS.values())
+    ours = re.compile(
+        rf"preprocess\.log|dict\..*\.txt|{models}|(train|valid|test)\d*\.[^/]*\.(bin|idx)"
+        rf"|raw/(valid|test)\d*\.({languages})|[^/]*\.({languages})\.pt"
+    )
+    inside = (path.relative_to(folder) for path in sorted(folder.rglob("*")) if not path.is_dir())
+    return next((path for path in inside if not ours.fullmatch(path.as_posix())), None)

@@ -2,7 +2,8 @@
 
 They see the text that BBPE sees, for references are scored as they are: nothing is normalised, with two exceptions that
 fairseq forces, since it splits a sentence into pieces at any Unicode white space: each such character becomes a space,
-and sentencepiece joins runs of them. What is not valid UTF-8 becomes U+FFFD.
+and sentencepiece joins runs of them. What is not valid UTF-8 becomes U+FFFD. Three characters sentencepiece keeps for
+itself: it reads U+2581 as a space, and never learns NUL and U+2585.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ _WHITE_SPACE = re.compile(r"\s")
 
 # sentencepiece's <unk>, <s> and </s>.
 _META_PIECES = 3
+
+_RESERVED = "\u2585"
 
 
 def characters_of(line: bytes) -> str:
@@ -40,7 +43,7 @@ class CharacterVocabulary(SubwordVocabulary):
     def learn(
         cls, lines: Iterable[bytes], size: int | None, *, sample: int = 0, workers: int = 1, verbose: bool = False
     ) -> CharacterVocabulary:
-        """Learn BPE of `size` pieces, or (None) a vocabulary of all the characters in `lines`.
+        """Learn BPE of `size` pieces, or (None) a vocabulary of all that `lines` hold and it can learn.
 
         Raises `UserError` where `size` is below the number of characters, `training.TooManyPieces` where the text does
         not support it.
@@ -55,7 +58,8 @@ class CharacterVocabulary(SubwordVocabulary):
             options = {"model_type": "char", "use_all_vocab": True}
         else:
             options = {"model_type": "bpe"}
-        sentences = map(characters_of, lines)
+        # sentencepiece skips a line that has the reserved character.
+        sentences = (characters_of(line).replace(_RESERVED, " ") for line in lines)
         return cls(train(sentences, size, own_pieces=_META_PIECES, workers=workers, verbose=verbose, **options))
 
     def encode_lines(self, lines: list[bytes], workers: int = 1) -> list[str]:

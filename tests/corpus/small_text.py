@@ -37,6 +37,7 @@ def prepare(folder, *arguments, status=0, pairs=("train", "valid", "test")) -> s
         cwd=folder,
         capture_output=True,
         text=True,
+        errors="surrogateescape",
         env=ENVIRONMENT,
     )
     assert finished.returncode == status, finished.stderr

@@ -95,7 +95,7 @@ def test_test_sets_and_single_sides_for_a_trained_model(corpus, prepared, tmp_pa
         assert ("sacrebleu" in script, "fairseq-train" in script) == (not more, False)
         (tmp_path / f"out-{name}").mkdir()
         shell(short(script), tmp_path / f"out-{name}", CHECKPOINT=str(checkpoint))
-    found = {(tmp_path / f"out-{name}/test.en.txt").read_bytes() for name in ("pairs", "sources")}
+    found = {(tmp_path / f"out-{name}/test.hyp.en.txt").read_bytes() for name in ("pairs", "sources")}
     assert len(found) == 1
     assert found.pop().count(b"\n") == 8
 
@@ -105,6 +105,11 @@ def printed(lengths: dict, only_source=False) -> str:
     sides = ("a",) if only_source else ("a", "b")
     of_splits = {name: dict(zip(sides, map(Lengths._make, both), strict=True)) for name, both in lengths.items()}
     return next_commands(corpus, Prepared(Vocabulary.learn([], 256), of_splits), Path("data-bin/a-b"))
+
+
+def test_no_output_has_the_name_of_the_users_files():
+    script = printed({"test": (FEW, FEW)})
+    assert re.findall("> (.*)", script) == ["./test.hyp.out", "./test.hyp.b"]
 
 
 FEW = (100, 900)

@@ -2,6 +2,7 @@
 
 # ruff: noqa: F811  (fixtures that are imported)
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -104,6 +105,7 @@ def test_at_most_learns_the_largest_vocabulary_that_the_text_supports(corpus, tm
 
 def test_overwrite_replaces_what_prepare_made(corpus, prepared, tmp_path):
     shutil.copytree(prepared, tmp_path / "bin")
+    (tmp_path / "bin/counts.en.txt.pt").touch()  # of `ngrams`
     prepare(corpus, "--vocab", "bbpe:260", "--destdir", tmp_path / "bin", "--overwrite", pairs=["train"])
     assert len(Vocabulary.load(tmp_path / "bin/bbpe.model")) == 260
     assert [path.name for path in tmp_path.iterdir()] == ["bin"]
@@ -128,6 +130,12 @@ def test_a_sample_is_that_of_learn(corpus, tmp_path):
     ]
     made = (tmp_path / "bin/bbpe.model").read_bytes()
     assert made == Vocabulary.learn(lines, 280, sample=30).model != Vocabulary.learn(lines, 280).model
+
+
+def test_a_destination_of_any_bytes(corpus, tmp_path):
+    name = os.fsdecode(b"bin\xff")
+    printed = prepare(corpus, "--vocab", "byte", "--destdir", tmp_path / name, pairs=["train"]).stdout
+    assert f"{tmp_path / name}" in printed
 
 
 def test_cr_lf_is_told(corpus, tmp_path):

@@ -29,6 +29,7 @@ pytest.importorskip("fairseq", reason="needs fairseq")
         ("", ["--vocab", "bpe:50000"], r"size 50000: this text supports at most \d+"),
         ("", ["--vocab", "bpe:3"], r"size 3: this text has more characters: give \d+ or more"),
         ("", ["--model", "train.ja", "--sample", "9"], "--sample: --model train.ja is taken as it is"),
+        ("", ["--vocab", "train.model", "--sample", "9"], "--sample: --vocab train.model is taken as it is"),
         ("", ["--vocab", "byte", "--only-source"], "--only-source: --trainpref needs both sides"),
         ("", ["--model", "train.ja", "--at-most"], "--at-most: --model train.ja is taken as it is: give --vocab"),
         ("", ["--vocab", "bpe:3", "--at-most"], r"size 3: this text has more characters: give \d+ or more"),
@@ -58,6 +59,11 @@ pytest.importorskip("fairseq", reason="needs fairseq")
             "mkdir made; touch made/preprocess.log",
             ["--vocab", "byte", "--destdir", "made"],
             "made: exists: .*--overwrite",
+        ),
+        (
+            "mkdir -p made/mine; touch made/preprocess.log made/mine/checkpoint_best.pt",
+            ["--vocab", "byte", "--destdir", "made", "--overwrite"],
+            "made: holds mine/checkpoint_best.pt, which neither 'prepare' nor 'ngrams' wrote",
         ),
     ],
 )

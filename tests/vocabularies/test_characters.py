@@ -24,6 +24,12 @@ def test_character_baselines_see_the_same_text():
         CharacterVocabulary.learn(TEXT, 9)
 
 
+def test_a_line_with_a_reserved_character_is_learned_from():
+    characters = CharacterVocabulary.learn(["ab▅c\0".encode(), b"a"], None)
+    assert set(characters.pieces) == {SPACE, "a", "b", "c"}
+    assert CharacterVocabulary.learn(["xyzxyz▅".encode()] * 9, 6).pieces[0] in ("xyz", "xyzxyz")
+
+
 @given(st.binary())
 def test_characters_have_no_white_space_but_spaces(data):
     assert set("".join(filter(str.isspace, characters_of(data)))) <= {" "}
