@@ -143,9 +143,10 @@ class Translator:
         return [self._joined(of_line) for of_line in found]
 
     def _encode(self, lines: list[bytes]) -> list[Pieces]:
-        spoken = [line for line in lines if line.strip()]
+        blank = [not line.decode("utf-8", "replace").strip() for line in lines]
+        spoken = [line for line, nothing in zip(lines, blank, strict=True) if not nothing]
         pieces = iter(self.vocabulary.encode_lines(spoken))
-        return [next(pieces).split(" ") if line.strip() else [] for line in lines]
+        return [[] if nothing else next(pieces).split() for nothing in blank]
 
     def _parts(self, pieces: Pieces) -> list[Pieces]:
         """Cut into parts that the model reads: between words, or else between characters, or else anywhere."""

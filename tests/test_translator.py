@@ -9,6 +9,7 @@ from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text import pieces_to_text
 from fairseq_bbpe.translator import Translator
 from fairseq_bbpe.vocabularies import Vocabulary
+from fairseq_bbpe.vocabularies.characters import CharacterVocabulary
 
 VOCABULARY = Vocabulary.learn(["the cat sat on the mat, 日本語の日本".encode()] * 9, size=290)
 LINES = st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=9)
@@ -30,7 +31,7 @@ class Echo:
 
 
 def pieces_of(line: bytes) -> list[str]:
-    return VOCABULARY.encode(line).split(" ") if line.strip() else []
+    return VOCABULARY.encode(line).split(" ") if line.decode("utf-8", "replace").strip() else []
 
 
 @given(LINES)
@@ -63,6 +64,13 @@ def test_parts_end_between_words_or_else_between_characters():
     assert "".join(spelled) == text
     assert spelled[1].startswith(" ")
     assert translator.translate([text]) == [" ".join(part.strip() for part in spelled)]
+
+
+@pytest.mark.parametrize("vocabulary", [VOCABULARY, CharacterVocabulary.learn([b"the cat"], None)])
+def test_blank_lines_of_any_white_space_are_not_translated(vocabulary):
+    engine = Echo()
+    assert Translator(engine, vocabulary).translate(["", " \t", "\u3000\u2028", "cat"]) == ["", "", "", "cat"]
+    assert len(engine.batches) == 1
 
 
 def test_progress_counts_the_bytes_of_lines():

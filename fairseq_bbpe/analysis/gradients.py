@@ -99,7 +99,7 @@ def saliency(model, source: Tensor, target: Tensor, source_pieces, target_pieces
 
     # Step j reads target symbol j - 1: move its row there. The end that step 0 reads belongs to no word.
     read = by_target.cpu().numpy()[1:]
-    previous = np.concatenate([read, np.zeros_like(read[:1])])
+    previous = np.concatenate([read, np.zeros((1, len(target_pieces)))])
     return Saliency(
         sum_words(by_source.cpu().numpy(), rows, columns),
         sum_words(previous, columns, columns),

@@ -29,7 +29,7 @@ class Translator:
         source, target: its dictionaries.
 
     Raises:
-        UserError: no checkpoint, or a data-bin without vocabulary.
+        UserError: no checkpoint of a translation model on this data, or a data-bin without vocabulary.
     """
 
     def __init__(self, checkpoint: str | Path, data: str | Path) -> None:
@@ -41,9 +41,19 @@ class Translator:
         name, path = kept[0]
         bpe, option = VOCABULARIES[name]
         self.bpe = encoders.build_bpe(OmegaConf.create({"_name": bpe, option: str(path)}))
-        (self.model,), self.configuration, self.task = checkpoint_utils.load_model_ensemble_and_task(
-            [str(checkpoint)], arg_overrides={"data": str(data)}
-        )
+        try:
+            (self.model,), self.configuration, self.task = checkpoint_utils.load_model_ensemble_and_task(
+                [str(checkpoint)], arg_overrides={"data": str(data)}
+            )
+        except (UserError, OSError):
+            raise
+        except Exception as error:  # torch's, pickle's and fairseq's own, whatever the bytes
+            raise UserError(
+                f"--checkpoint {checkpoint}: damaged, or not a model of the data in {data}: give one that "
+                "fairseq-train wrote, and its own data-bin"
+            ) from error
+        if not hasattr(self.model, "encoder"):
+            raise UserError(f"--checkpoint {checkpoint}: not a translation model: give one that fairseq-train wrote")
         self.model.eval()
         self.source: Dictionary = self.task.source_dictionary
         self.target: Dictionary = self.task.target_dictionary

@@ -1,6 +1,7 @@
 """Arguments that several subcommands share, and the checks of their values that come before any work."""
 
 import argparse
+import math
 import os
 import sys
 from functools import partial
@@ -16,14 +17,26 @@ MOST_WORKERS = 1024
 INPUTS = ("source", "target", "languages", "vocab", "table", "model", "input", "checkpoint")
 
 
-def positive(value: str, most: int = sys.maxsize) -> int:
-    """Parse a whole number from 1 to `most`."""
+def positive(value: str, most: int = sys.maxsize, least: int = 1) -> int:
+    """Parse a whole number from `least` to `most`."""
     # 20 digits are above any `most`, and int() refuses some thousands of them.
-    number = int(value[:20]) if value.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{value!r}: give a whole number, 1 or more")
+    number = int(value[:20]) if value.isdecimal() else -1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{value!r}: give a whole number, {least} or more")
     if number > most:
         raise argparse.ArgumentTypeError(f"{value!r}: give {most} or less")
+    return number
+
+
+def finite(value: str, least: float = -math.inf) -> float:
+    """Parse a number from `least` on, which is neither nan nor infinite."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or number < least:
+        more = "" if least == -math.inf else f", {least:g} or more"
+        raise argparse.ArgumentTypeError(f"{value!r}: give a number{more}")
     return number
 
 

@@ -11,8 +11,9 @@ import os
 import stat
 import sys
 import warnings
+from functools import partial
 
-from fairseq_bbpe.cli.arguments import positive
+from fairseq_bbpe.cli.arguments import finite, positive
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.lines import map_lines
 
@@ -36,12 +37,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scores", action="store_true", help="begin lines with the mean log2-probability of their pieces, and a tab"
     )
-    parser.add_argument("--lenpen", type=float, default=1.0, metavar="P", help="as fairseq-generate's (default: 1)")
+    parser.add_argument("--lenpen", type=finite, default=1.0, metavar="P", help="as fairseq-generate's (default: 1)")
     parser.add_argument(
-        "--max-len-a", type=float, default=2.0, metavar="A", help="pieces that a translation may have for each of its"
+        "--max-len-a",
+        type=partial(finite, least=0),
+        default=2.0,
+        metavar="A",
+        help="pieces that a translation may have for each of its",
     )
     parser.add_argument(
-        "--max-len-b", type=int, default=200, metavar="B", help="source's, and B more (default: A 2, B 200)"
+        "--max-len-b",
+        type=partial(positive, least=0),
+        default=200,
+        metavar="B",
+        help="source's, and B more (default: A 2, B 200)",
     )
     parser.add_argument(
         "--too-long",
@@ -63,6 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Translate stdin."""
+    if not args.max_len_a and not args.max_len_b:
+        raise UserError("--max-len-a 0 --max-len-b 0: no translation may have a piece: raise one of them")
     import torch
 
     # torch, about how fairseq calls it; and fairseq's account of what it loads.

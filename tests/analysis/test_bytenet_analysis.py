@@ -13,6 +13,7 @@ from test_bytenet import build, sentences  # noqa: E402
 
 from fairseq_bbpe.analysis.gradients import sum_words, symbol_gradients  # noqa: E402
 from fairseq_bbpe.analysis.lengths import correlation, length_table  # noqa: E402
+from fairseq_bbpe.analysis.tables import read_table  # noqa: E402
 from fairseq_bbpe.errors import UserError  # noqa: E402
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -100,18 +101,12 @@ def test_gradients_as_a_command(arch, data_bin, tmp_path):
     assert (values[:3].max(axis=0) == 1).all()
     assert values[4, 0] == values[5, 0] == values[5, 1] == 0
     assert (tmp_path / "figure.png").read_bytes().startswith(PNG)
-    missing = run(
-        "fairseq-bbpe",
-        "analyze",
-        "saliency",
-        data_bin,
-        *asked,
-        "--checkpoint",
-        "no.pt",
-        "--output",
-        tmp_path / "x",
-        status=2,
-    )
-    assert (
-        missing.stderr == "fairseq-bbpe: error: --checkpoint no.pt: no such file; give a checkpoint of fairseq-train\n"
-    )
+    command = ["fairseq-bbpe", "analyze", "saliency", data_bin, *asked, "--output", tmp_path / "x"]
+    for odd, words in (("a\tb", ["a b", "</s>"]), ("", ["</s>"])):
+        run(*command, "--sentence", odd, "--translation", odd)
+        assert read_table(tmp_path / "x.tsv")[0] == ["side", "word", *words]
+    (tmp_path / "text.pt").write_text("no checkpoint")
+    for name, problem in (("no.pt", "no such file; give a checkpoint"), ("text.pt", "damaged, or not a model of")):
+        said = run(*command, "--checkpoint", tmp_path / name, status=2).stderr
+        assert said.startswith(f"fairseq-bbpe: error: --checkpoint {tmp_path / name}: {problem}")
+        assert said.count("\n") == 1

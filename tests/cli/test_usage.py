@@ -45,6 +45,28 @@ def test_counts_are_whole_numbers(value):
     assert f"--vocab-size: {value!r}: give a whole number, 1 or more" in said
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "told"),
+    [
+        ("--max-len-a", "nan", "'nan': give a number, 0 or more"),
+        ("--max-len-a", "-1", "'-1': give a number, 0 or more"),
+        ("--max-len-a", "many", "'many': give a number, 0 or more"),
+        ("--max-len-b", "-5", "'-5': give a whole number, 0 or more"),
+        ("--lenpen", "inf", "'inf': give a number"),
+    ],
+)
+def test_numbers_of_a_search_are_finite(flag, value, told):
+    assert f"{flag}: {told}\n" in run("translate", "--checkpoint", "x", flag, value, status=2).stderr.decode()
+
+
+def test_a_search_finds_something():
+    assert "no translation may have a piece" in refused(
+        "translate", "--checkpoint", "x", "--max-len-a", "0", "--max-len-b", "0"
+    )
+    asked = ["analyze", "saliency", "x", "--checkpoint", "x", "--sentence", "x", "--output", "x"]
+    assert b"--beam: '0': give a whole number, 1 or more" in run(*asked, "--beam", "0", status=2).stderr
+
+
 def test_help_lists_every_command_and_comes_at_once():
     said = run("--help").stdout.decode()
     assert set(said.split()) >= {*GROUPS, *(name for name in COMMANDS if " " not in name)}

@@ -8,7 +8,7 @@ PREFIX.png drawn from it, and prints the translation.
 import argparse
 from pathlib import Path
 
-from fairseq_bbpe.cli.arguments import add_checkpoint, add_output
+from fairseq_bbpe.cli.arguments import add_checkpoint, add_output, positive
 
 EXAMPLE = "fairseq-bbpe analyze saliency data-bin/de-en --checkpoint best.pt --sentence 'Drei Tage' --output fig6"
 
@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoint(parser, "a trained translation model")
     parser.add_argument("--sentence", required=True, metavar="TEXT", help="raw text to translate")
     parser.add_argument("--translation", metavar="TEXT", help="explain this translation (default: the model's own)")
-    parser.add_argument("--beam", type=int, default=5, metavar="N", help="hypotheses in search (default: %(default)s)")
+    parser.add_argument(
+        "--beam", type=positive, default=5, metavar="N", help="hypotheses in search (default: %(default)s)"
+    )
     add_output(parser, "PREFIX", "writes PREFIX.tsv and PREFIX.png", ".tsv", ".png")
 
 
@@ -39,7 +41,11 @@ def run(args: argparse.Namespace) -> None:
         target = translator.encode(args.translation, translator.target)
     source_pieces = translator.pieces(source, translator.source)
     target_pieces = translator.pieces(target, translator.target)
-    found = saliency(translator.model, source, target, source_pieces, target_pieces, translator.spell)
+
+    def spell(word: list[str]) -> str:
+        return translator.spell(word).replace("\t", " ")  # a tab would break the table
+
+    found = saliency(translator.model, source, target, source_pieces, target_pieces, spell)
 
     words = [("source", word) for word in found.source_words] + [("target", word) for word in found.target_words]
     values = [*found.source.tolist(), *found.target.tolist()]
