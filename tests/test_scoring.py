@@ -43,8 +43,8 @@ def test_other_lines_that_look_alike_are_no_hypotheses(tmp_path):
 
 def test_every_group_has_the_score_of_sacrebleu(tmp_path):
     groups = ["de", "fr", "de", "fr"]
-    for name, lines in (("en", ENGLISH), ("groups", groups)):
-        (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for name, lines, end in (("en", ENGLISH, "\n"), ("groups", groups, " \r\n")):
+        (tmp_path / name).write_bytes("".join(line + end for line in lines).encode())
     out = generated(tmp_path / "out", SAID, invalid={2})
     files = ["--reference", tmp_path / "en", "--groups", tmp_path / "groups"]
     header, *rows = run("fairseq-bbpe", "score", out, *files, "--byte-level").stdout.splitlines()
@@ -61,6 +61,8 @@ def test_every_group_has_the_score_of_sacrebleu(tmp_path):
             assert float(row[metric]) == theirs["score"]
             # Not the version: both are the one that is installed.
             assert row[f"{metric}_signature"].partition("|")[2] == theirs["signature"]
+    (tmp_path / "groups").write_text("de\n")
+    assert run("fairseq-bbpe", "score", out, *files, status=2).stdout == ""
     without = run("fairseq-bbpe", "score", out, "--reference", tmp_path / "en").stdout.splitlines()
     assert [line.split("\t")[4] for line in without] == ["invalid", "-"]
 

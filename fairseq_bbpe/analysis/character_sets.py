@@ -18,8 +18,11 @@ def count_characters(text: ParallelText, label: str = "characters") -> tuple[Cou
     source: Counter = Counter()
     target: Counter = Counter()
     for source_lines, target_lines, _ in text.blocks(label):
-        source.update(recover(b"".join(source_lines)))
-        target.update(recover(b"".join(target_lines)))
+        # The ends of lines stay, so that no two halves make a character.
+        source.update(recover(b"\n".join(source_lines)))
+        target.update(recover(b"\n".join(target_lines)))
+    for counts in (source, target):
+        counts.pop("\n", None)
     return source, target
 
 

@@ -28,12 +28,14 @@ def count_lengths(text: ParallelText, vocabulary: SubwordVocabulary, workers: in
 def premiums(counts: Mapping[str, Counter]) -> dict[str, float]:
     """Pieces of each language's lines over those of their translation: 2 is twice as many as the same in the target.
 
-    Raises `UserError` where a language has no translation.
+    Raises `UserError` where a language has no translation, or no code that fits a table.
 
     >>> premiums({"de": Counter(lines=2, source=12, target=10), "my": Counter(lines=1, source=15, target=6)})
     {'de': 1.2, 'my': 2.5}
     """
     for language, count in counts.items():
+        if not language or set(language) & set("\t\r"):
+            raise UserError(f"--languages: a line holds {language!r}: give every line the code of its language")
         if not count["target"]:
             raise UserError(f"language {language}: all its target lines are empty: give text with a translation")
     return {language: count["source"] / count["target"] for language, count in counts.items()}
@@ -45,5 +47,7 @@ def gini(costs: Sequence[float]) -> float:
     >>> gini([1, 1, 1]), gini([1, 3]), gini([0, 0, 0, 8])
     (0.0, 0.25, 0.75)
     """
+    if not any(costs):
+        return 0.0
     differences = sum(abs(one - other) for one in costs for other in costs)
     return differences / (2 * len(costs) * sum(costs))

@@ -27,12 +27,12 @@ class Library:
             self._claim(self.folder)
 
     def _claim(self, folder: Path) -> None:
-        owner, mark = folder / "text", self.text.fingerprint() + "\n"
+        owner, mark = folder / "text", f"{self.text.fingerprint()}\n".encode()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not owner.exists():
-                _write(owner, mark.encode())
-            learned_from = owner.read_text(encoding="utf-8")
+                _write(owner, mark)
+            learned_from = owner.read_bytes()
         except OSError as error:
             raise UserError(f"--models {folder}: {error.strerror}: give a folder that is yours") from None
         if learned_from != mark:

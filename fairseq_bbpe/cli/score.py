@@ -33,8 +33,10 @@ def run(args: argparse.Namespace) -> None:
         [line.decode("utf-8", "replace") for line in read_lines(path)] if path else []
         for path in (args.reference, args.groups)
     )
+    # A code is read as everywhere: without the CR of CR LF, or spaces.
+    scores = list(score(hypotheses, references, [group.strip() for group in groups]))
     print(*Score._fields, sep="\t")
-    for found in score(hypotheses, references, groups):
+    for found in scores:
         row = found._asdict()
         if not args.byte_level:
             row["invalid"] = "-"

@@ -58,6 +58,8 @@ class Specification:
         size = int(digits)
         if kind == "bbpe" and size < 256:
             raise UserError(f"{flag} {text}: a byte-level vocabulary holds all 256 bytes, so give bbpe:256 or more")
+        if not size:
+            raise UserError(f"{flag} {text}: a vocabulary of nothing: give more, such as {kind}:4096")
         return cls(kind, size)
 
     @classmethod

@@ -1,5 +1,7 @@
 """Tokenization premiums and their Gini coefficient, against NumPy and the lines segmented one by one."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from fairseq_bbpe.analysis.language_costs import count_lengths, gini, premiums
 from fairseq_bbpe.analysis.parallel_text import LINES, ParallelText
+from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.vocabularies import Vocabulary
 
 COSTS = st.lists(st.floats(0.01, 100), min_size=1, max_size=80)
@@ -23,6 +26,13 @@ def test_gini_is_from_0_to_1_and_has_no_unit(costs, factor):
     assert 0 <= gini(costs) <= 1 - 1 / len(costs) + 1e-12
     assert gini([factor * cost for cost in costs]) == pytest.approx(gini(costs), abs=1e-9)
     assert gini([factor] * len(costs)) == pytest.approx(0, abs=1e-9)
+
+
+def test_languages_without_a_code_or_a_source():
+    assert gini([0, 0]) == 0
+    for code in ("", "a\tb"):
+        with pytest.raises(UserError, match="--languages: a line holds"):
+            premiums({code: Counter(lines=1, source=1, target=1)})
 
 
 def test_a_language_costs_its_pieces_over_those_of_its_translation(tmp_path):

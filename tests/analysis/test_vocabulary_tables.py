@@ -8,7 +8,12 @@ from conftest import run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairseq_bbpe.analysis.character_sets import DATASET_COLUMNS, dataset_row, most_frequent_that_cover
+from fairseq_bbpe.analysis.character_sets import (
+    DATASET_COLUMNS,
+    count_characters,
+    dataset_row,
+    most_frequent_that_cover,
+)
 from fairseq_bbpe.analysis.library import Library
 from fairseq_bbpe.analysis.parallel_text import LINES, ParallelText
 from fairseq_bbpe.analysis.partial_characters import PARTIAL_COLUMNS, is_partial, partial_row
@@ -74,6 +79,13 @@ def test_a_data_set_is_counted_by_characters_and_bytes(text):
     assert row["target_bytes"] == len("".join(TARGET).encode())
     assert row["character_set"] == row["characters_for_99.99%"] == len(set("".join(SOURCE + TARGET)))
     assert row["source_character_set"] == len(set("".join(SOURCE)))
+
+
+def test_two_lines_make_no_character(tmp_path):
+    (tmp_path / "src").write_bytes(b"\xe6\x97\n\xa5a\n")
+    (tmp_path / "en").write_bytes(b"a\nb\n")
+    found = count_characters(ParallelText.of_files(tmp_path / "src", tmp_path / "en"))
+    assert found == (Counter("a"), Counter("ab"))
 
 
 def test_blocks_hold_all_lines_in_step(tmp_path):
@@ -175,6 +187,10 @@ def test_a_vocabulary_is_learned_once_and_only_on_its_own_text(text, folder, tmp
     assert [vocabulary.pieces for vocabulary in again] == [vocabulary.pieces for vocabulary in first]
     with pytest.raises(UserError, match="holds vocabularies of another text: give another folder"):
         Library(ParallelText.of_files(folder / "en", folder / "src"), tmp_path / "models")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/text").write_bytes(b"\xff")
+    with pytest.raises(UserError, match="holds vocabularies of another text: give another folder"):
+        Library(text, tmp_path / "other")
     (tmp_path / "models/char.model").write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"char\.model: not a sentencepiece model: .* remove it"):
         list(Library(text, tmp_path / "models").each(specifications))

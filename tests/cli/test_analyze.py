@@ -108,6 +108,8 @@ def test_killed_and_started_again(corpus, tmp_path):
         ("lengths", ["--vocab", "src.model"], "src.model: not a sentencepiece model"),
         ("lengths", ["--vocab", "byte", "--models", "src"], "--models src: File exists"),
         ("lengths", ["--vocab", "byte", "--name", "a\tb"], "--name: holds a tab"),
+        ("lengths", ["--vocab", "byte", "--name", "a\rb"], "--name: holds a tab or a line's end"),
+        ("lengths", ["--vocab", "fairseq:0"], "--vocab fairseq:0: a vocabulary of nothing"),
         ("lengths", ["--vocab", "bpe:99999"], "supports none of these vocabularies"),
         ("partial", ["--vocab", "byte", "--target", "en.short"], "src has 20 lines, en.short has 1"),
         ("frequencies", ["--vocab", "byte", "--source", "nowhere"], "--source nowhere: No such file"),

@@ -59,8 +59,8 @@ def read_text(args: argparse.Namespace):
         if getattr(args, flag, None) is not None:
             require_text(getattr(args, flag), f"--{flag}")
     for flag in ("name", "split", "source_text", "target_text"):
-        if set(getattr(args, flag, "")) & set("\t\n"):
-            raise UserError(f"--{flag.replace('_', '-')}: holds a tab or a newline: give one without")
+        if set(getattr(args, flag, "")) & set("\t\n\r"):
+            raise UserError(f"--{flag.replace('_', '-')}: holds a tab or a line's end: give one without")
     return ParallelText.of_files(args.source, args.target, getattr(args, "languages", None))
 
 
