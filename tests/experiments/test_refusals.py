@@ -74,7 +74,7 @@ def test_a_system_of_another_table_is_checked_too(folder, tmp_path):
         (("updates: 6", "batches: 6"), "scales.tiny.batches: Key 'batches' not in 'Scale'; give tokens"),
         (("max_tokens: 400", "max_tokens: 0"), "scales.tiny.max_tokens: 0: give a number above 0"),
         (("train: 400", "train: 0"), "scales.tiny.sample.train: 0: give a number above 0"),
-        (("label: Byte", "pairs: 0, label: Byte"), "systems.byte.pairs: 0: give a number above 0"),
+        (("label: Byte", "pairs: 0\n    label: Byte"), "systems.byte.pairs: 0: give a number above 0"),
         (("bpe:32768", "bbpe:100"), "systems.bpe.vocabulary: bbpe:100: a byte-level vocabulary holds all 256 bytes"),
         (("max-len-b", "max-lenb"), "models.transformer.generate: fairseq-generate would say: unrecognized arguments"),
         (("20}", "many}"), "models.transformer.generate: fairseq-generate would say: "),
