@@ -41,12 +41,14 @@ def check_jobs(jobs: list[Job]) -> None:
             scale = job.workspace.scale_name
             raise UserError(f"--scale {scale}: models.{job.system.model}, of {job.name}, has no arch for it")
         job.data.check()
+    new = {}
     for job in jobs:
         if not job.system.frozen:
             check_resumable(job)
             if job.state.get("command") != told(job):
                 check_flags(f"systems.{job.name}", "fairseq-train", job.train_arguments())
-    for job in {job.system.model: job for job in jobs}.values():
+                new[job.system.model] = job
+    for job in new.values():  # before they train: their search comes last
         words = score_arguments(job, "test", best_checkpoint(job))
         check_flags(f"models.{job.system.model}.generate", words[0].replace("_cli.", "-").replace("_", "-"), words[1:])
 
