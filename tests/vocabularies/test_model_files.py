@@ -124,7 +124,7 @@ def test_a_refusal_names_the_callers_flag_and_what_is_allowed():
     forms = "byte, bbpe:N, char, bpe:N, fairseq:N or a .model file"
     with pytest.raises(UserError, match=f"^--other words: give {forms}, such as bbpe:4096$"):
         Specification.parse("words", "--other")
-    for good in ("bpe:" + "9" * 18, "bpe:0", "bbpe:256"):
+    for good in ("bpe:" + "9" * 18, "bpe:1", "bbpe:256"):
         kind, _, size = good.partition(":")
         assert Specification.parse(good) == Specification(kind, int(size))
     for bad in ("bpe:" + "9" * 19, "fairseq:1" + "0" * 18):
@@ -133,6 +133,8 @@ def test_a_refusal_names_the_callers_flag_and_what_is_allowed():
             Specification.parse(bad)
     with pytest.raises(UserError, match="holds all 256 bytes, so give bbpe:256 or more"):
         Specification.parse("bbpe:255")
+    with pytest.raises(UserError, match="fairseq:0: a vocabulary of nothing: give more, such as fairseq:4096"):
+        Specification.parse("fairseq:0")
 
 
 def test_256_bytes_are_known_without_reading_a_line():
