@@ -6,6 +6,8 @@ import torch
 from conftest import ADAM, QUICK, SMALL, run
 from fairseq.data.data_utils import load_indexed_dataset
 
+from fairseq_bbpe.tasks.translation_bbpe import TranslationBBPE, TranslationBBPEConfig
+
 DROPOUT = ["--task", "translation_bbpe", "--bbpe-dropout", "0.2"]
 
 
@@ -32,11 +34,20 @@ def test_a_resumed_training_equals_one_that_was_not_stopped(data_bin, tmp_path):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_room_for_longer_segmentations_ends_at_max_tokens(data_bin, tmp_path):
-    """The longest sentence fits, and so does all that may become of it."""
+def test_room_for_longer_segmentations_ends_at_max_tokens(data_bin):
+    """A sentence that fits stays one that a batch can hold, whatever becomes of it."""
+
+    def rooms(max_tokens):
+        options = {"data": str(data_bin), "bbpe_dropout": 0.5, "seed": 1, "max_tokens": max_tokens}
+        read = {"train_subset": "train", "dataset_impl": "mmap", "required_seq_len_multiple": 1}
+        task = TranslationBBPE.setup_task(TranslationBBPEConfig(**options, **read))
+        task.load_dataset("train")
+        return task.dataset("train").sizes
+
     sides = [load_indexed_dataset(str(data_bin / f"train.src-en.{side}")) for side in ("src", "en")]
     longest = max(int(side.sizes.max()) for side in sides)
-    train(data_bin, tmp_path, *DROPOUT[:2], "--bbpe-dropout", "0.5", "--max-tokens", str(longest), "--max-update", "3")
+    assert rooms(None).max() > longest
+    assert rooms(longest).max() == longest
 
 
 def test_what_cannot_be_dropped_is_refused(data_bin, tmp_path):
