@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from warm_start import Servers
 
 # A busy machine is no failure.
 settings.register_profile("any-speed", deadline=None)
@@ -19,6 +20,7 @@ settings.load_profile("any-speed")
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = ROOT / "fairseq_bbpe"
 BIN = Path(sys.executable).parent
+SERVERS = Servers()
 
 # Wide enough to learn something in seconds on one core.
 SMALL = [
@@ -54,9 +56,11 @@ def interruptible() -> None:
 def run(*command, cwd=ROOT, stdin="", status=0, threads=1) -> subprocess.CompletedProcess:
     """Run one of the environment's commands and check its exit status, None for any but 0; output is text."""
     program, *arguments = map(str, command)
-    finished = subprocess.run(
-        [BIN / program, *arguments], cwd=cwd, input=stdin, capture_output=True, text=True, env=environment(threads)
-    )
+    words, env = [str(BIN / program), *arguments], environment(threads)
+    if program.startswith("fairseq-") and threads == 1:
+        finished = SERVERS.run(words, cwd, env, stdin)
+    else:
+        finished = subprocess.run(words, cwd=cwd, input=stdin, capture_output=True, text=True, env=env)
     output = finished.stdout[-3000:] + finished.stderr[-3000:]
     assert (finished.returncode != 0) if status is None else (finished.returncode == status), output
     return finished
