@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fairseq_bbpe.engines.description import read_description
+from fairseq_bbpe.engines.description import check_checkpoints, read_description
 from fairseq_bbpe.engines.search_options import Engine, Pieces, SearchOptions
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.recovery import pieces_to_text
@@ -61,8 +61,6 @@ class Translator:
     ) -> None:
         self.engine, self.vocabulary = engine, vocabulary
         self.options = SearchOptions(**options)
-        if self.options.nbest > self.options.beam:
-            raise UserError(f"--nbest {self.options.nbest}: a beam of {self.options.beam} finds no more: raise --beam")
         if too_long not in TOO_LONG:
             raise UserError(f"--too-long {too_long}: give one of {', '.join(TOO_LONG)}")
         self.too_long, self.batch_pieces = too_long, batch_pieces
@@ -192,11 +190,13 @@ class Translator:
             self.engine.close()
 
 
-def _engine_loader(path: str, data: Path | None) -> tuple[Callable[[str], Engine], Path | None]:
+def _engine_loader(path: str, data: Path | None) -> tuple[partial[Engine], Path | None]:
     """What loads the engine at `path` on a device, in any process; and an exported folder, which holds it all."""
     folder = Path(path)
     if not folder.is_dir():
-        return partial(_load_fairseq, [Path(part) for part in path.split(":")], data), None
+        checkpoints = [Path(part) for part in path.split(":")]
+        check_checkpoints(checkpoints)
+        return partial(_load_fairseq, checkpoints, data), None
     description = read_description(folder)
     if data is not None:
         raise UserError(f"--data {data}: the folder {path} holds all that it needs: leave it out")
@@ -208,6 +208,20 @@ def _engine_loader(path: str, data: Path | None) -> tuple[Callable[[str], Engine
             "'fairseq-bbpe export fairseq' or 'ctranslate2'"
         )
     return partial(_load_fairseq, [folder / description["checkpoint"]], folder), folder
+
+
+def cuda_devices(path: str | os.PathLike) -> int:
+    """How many GPUs the engine of what lies at `path` can use; `path` and `UserError` as in `Translator.load`."""
+    load, _ = _engine_loader(str(path), None)
+    if load.func is _load_ctranslate2:  # which asks for no torch, and starts in a tenth of the time without
+        try:
+            import ctranslate2
+        except ImportError:
+            return 0
+        return ctranslate2.get_cuda_device_count()
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def _load_fairseq(checkpoints: list[Path], data: Path | None, device: str) -> Engine:

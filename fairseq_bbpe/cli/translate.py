@@ -14,6 +14,7 @@ import warnings
 from functools import partial
 
 from fairseq_bbpe.cli.arguments import finite, positive
+from fairseq_bbpe.engines.search_options import SearchOptions
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.lines import map_lines
 
@@ -74,18 +75,19 @@ def run(args: argparse.Namespace) -> None:
     """Translate stdin."""
     if not args.max_len_a and not args.max_len_b:
         raise UserError("--max-len-a 0 --max-len-b 0: no translation may have a piece: raise one of them")
-    import torch
+    SearchOptions(beam=args.beam, nbest=args.nbest)  # a mistake is told before the seconds that loading takes
 
     # torch, about how fairseq calls it; and fairseq's account of what it loads.
     warnings.filterwarnings("ignore", category=UserWarning)
     logging.disable(logging.INFO)
 
-    from fairseq_bbpe.translator import Translator
+    from fairseq_bbpe.translator import Translator, cuda_devices
 
-    if args.gpus and args.gpus > torch.cuda.device_count():
-        raise UserError(f"--gpus {args.gpus}: there are {torch.cuda.device_count()}: give as many, or leave it out")
+    present = cuda_devices(args.checkpoint)
+    if args.gpus and args.gpus > present:
+        raise UserError(f"--gpus {args.gpus}: there are {present}: give as many, or leave it out")
     devices = ["cpu"] * (args.workers or 1)
-    if not args.workers and torch.cuda.is_available():
+    if not args.workers and present:
         devices = [f"cuda:{number}" for number in range(args.gpus or 1)]
     names = ("beam", "nbest", "lenpen", "max_len_a", "max_len_b", "valid_utf8", "too_long", "longest", "batch_pieces")
     options = {name: getattr(args, name) for name in names}

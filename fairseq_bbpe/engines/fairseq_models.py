@@ -16,6 +16,7 @@ from fairseq.dataclass.configs import FairseqConfig
 from omegaconf import OmegaConf, open_dict
 
 import fairseq_bbpe.plugin  # noqa: F401  (registers the models that a checkpoint may hold)
+from fairseq_bbpe.engines.description import check_checkpoints
 from fairseq_bbpe.engines.search_options import Found, Pieces, SearchOptions
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.tasks.translation_bbpe import TranslationBBPE, TranslationBBPEConfig
@@ -39,9 +40,7 @@ class FairseqModels:
     """
 
     def __init__(self, checkpoints: Sequence[Path], data: Path | None = None, device: str = "cpu") -> None:
-        for checkpoint in checkpoints:
-            if not checkpoint.is_file():
-                raise UserError(f"--checkpoint {checkpoint}: no such file: give a checkpoint that fairseq-train wrote")
+        check_checkpoints(checkpoints)
         self.checkpoints = list(checkpoints)
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for translations
             state = _read(checkpoints[0])

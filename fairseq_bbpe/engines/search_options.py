@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from fairseq_bbpe.errors import UserError
+
 Pieces = list[str]
 
 
@@ -14,6 +16,9 @@ class SearchOptions:
     """The options of fairseq-generate of the same names; lengths are in pieces, `</s>` not counted.
 
     A translation may have `max_len_a` times its source's pieces, and `max_len_b` more.
+
+    Raises:
+        UserError: more hypotheses are asked for than the beam finds.
     """
 
     beam: int = 5
@@ -22,6 +27,10 @@ class SearchOptions:
     max_len_a: float = 2.0
     max_len_b: int = 200
     valid_utf8: str = "on"
+
+    def __post_init__(self) -> None:
+        if self.nbest > self.beam:
+            raise UserError(f"--nbest {self.nbest}: a beam of {self.beam} finds no more: raise --beam")
 
 
 @dataclass(frozen=True)

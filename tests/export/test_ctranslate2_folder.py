@@ -1,10 +1,11 @@
 """Exported models give every token the probability that fairseq's give it; what cannot be exact is refused."""
 
 import json
+import subprocess
 
 import pytest
 import torch
-from conftest import run
+from conftest import BIN, environment, run
 from untrained import VOCABULARY, engine_of, log_probabilities
 
 from fairseq_bbpe.engines.ctranslate2_model import with_neighbours
@@ -78,6 +79,27 @@ def test_translations_end_where_the_models_positions_do(tmp_path):
     exported = CTranslate2Model(tmp_path / "out")
     (((found,),),) = exported.search_all([[["t", "h"]]], SearchOptions(max_len_b=5000))
     assert len(found.pieces) <= 98
+
+
+def test_the_command_starts_without_torch_and_fairseq(tmp_path):
+    """Which take most of the time of a short text, and are not needed where only such folders are translated with."""
+    export_ctranslate2(engine_of(tmp_path, embed_context="conv"), tmp_path / "out")
+    (tmp_path / "absent").mkdir()
+    for name in ("torch", "fairseq"):
+        (tmp_path / "absent" / f"{name}.py").write_text(f"raise ImportError('{name} is not here')")
+    options = ["--nbest", "3", "--max-len-a", "0", "--max-len-b", "9"]
+    finished = subprocess.run(
+        [BIN / "fairseq-bbpe", "translate", "--checkpoint", tmp_path / "out", *options],
+        input="the cat\nmat\n",
+        env={**environment(), "PYTHONPATH": str(tmp_path / "absent")},
+        capture_output=True,
+        text=True,
+    )
+    assert finished.stderr == ""
+    translator = Translator.load(tmp_path / "out", nbest=3, max_len_a=0, max_len_b=9)
+    found = translator.hypotheses([b"the cat", b"mat"])
+    assert finished.stdout.splitlines() == [hypothesis.text for of_line in found for hypothesis in of_line]
+    assert any(finished.stdout.splitlines())
 
 
 @pytest.mark.parametrize("context", ["none", "conv"])
