@@ -27,6 +27,6 @@ ruff check .
 ruff format --check .
 mypy
 git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity warning
-# A process a core, each with one thread: most of the time goes into starting fairseq's commands.
+# A process a core, each with one thread: most of the time goes into fairseq's commands.
 export OMP_NUM_THREADS=1
 python -m pytest --numprocesses auto --dist worksteal --durations 30 "$@"
