@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> None:
     """Convert."""
     if find_spec("ctranslate2") is None:
         raise UserError("ctranslate2 is not installed in this Python: pip install 'fairseq-bbpe[export]'")
+    model = load(args)
     from fairseq_bbpe.export.ctranslate2_folder import export_ctranslate2
 
-    export_ctranslate2(load(args), Path(args.output), args.quantization)
+    export_ctranslate2(model, Path(args.output), args.quantization)

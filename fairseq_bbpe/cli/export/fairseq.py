@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Gather."""
+    model = load(args)
     from fairseq_bbpe.export.fairseq_folder import export_fairseq
 
-    export_fairseq(load(args), Path(args.checkpoint), Path(args.output))
+    export_fairseq(model, Path(args.checkpoint), Path(args.output))

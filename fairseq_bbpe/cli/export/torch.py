@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Trace and write."""
+    model = load(args)
     from fairseq_bbpe.export.torch_programs import export_torch
 
-    export_torch(load(args), Path(args.output))
+    export_torch(model, Path(args.output))

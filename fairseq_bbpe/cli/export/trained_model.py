@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fairseq_bbpe.cli.arguments import add_checkpoint, add_output
+from fairseq_bbpe.engines.description import check_checkpoints
 
 
 def add_trained_model(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +18,9 @@ def add_trained_model(parser: argparse.ArgumentParser) -> None:
 
 def load(args: argparse.Namespace) -> Any:
     """The checkpoint as `FairseqModels`."""
+    checkpoint = Path(args.checkpoint)
+    check_checkpoints([checkpoint])  # before the seconds in which torch is imported
     logging.disable(logging.INFO)  # fairseq's account of what it loads
     from fairseq_bbpe.engines.fairseq_models import FairseqModels
 
-    return FairseqModels([Path(args.checkpoint)], None if args.data is None else Path(args.data))
+    return FairseqModels([checkpoint], None if args.data is None else Path(args.data))
