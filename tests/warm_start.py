@@ -54,7 +54,7 @@ class Servers:
 
 def serve(requests: socket.socket):
     """Fork for each request and answer with its exit status; a fork returns what it shall run."""
-    import fairseq  # noqa: F401
+    import hydra  # noqa: F401
     import numpy as np
     import torch  # noqa: F401
 
