@@ -48,7 +48,8 @@ if ! python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 1
 fi
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-install() { python -m pip install --quiet "$@"; }
+# Not compiled: Python compiles what it imports, and to compile all of torch would be most of the time.
+install() { python -m pip install --quiet --no-compile "$@"; }
 installed() { python -c "import importlib.metadata as m; print(m.version('$1'))" 2>/dev/null || true; }
 
 torch_range="torch>=2.6,<2.14"

@@ -1,11 +1,12 @@
-"""Commands without the seconds that importing torch takes: forks of a process that has imported it.
+"""Commands without the seconds that importing torch and fairseq takes: forks of a process that has imported them.
 
-It would be a third of all the time of the tests. What runs is the command's own script in a process of its
+It would be half of all the time of the tests. What runs is the command's own script in a process of its
 own, with its own arguments, folder, environment, standard streams and exit status; the documentation's pages, the quick
 start and whatever a test starts by itself begin from nothing.
 """
 
 import itertools
+import logging
 import os
 import pickle
 import random
@@ -19,12 +20,12 @@ SIZE = 1 << 20  # bytes of a request: arguments and environment
 
 
 class Server:
-    """A process that has imported torch and, for each command, forks."""
+    """A process that has imported torch, or fairseq too, and for each command forks."""
 
-    def __init__(self, env: dict[str, str]):
+    def __init__(self, kind: str, env: dict[str, str]):
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.process = subprocess.Popen(
-            [sys.executable, __file__, str(theirs.fileno())], env=env, pass_fds=[theirs.fileno()]
+            [sys.executable, __file__, kind, str(theirs.fileno())], env=env, pass_fds=[theirs.fileno()]
         )
         theirs.close()
 
@@ -41,24 +42,38 @@ class Server:
 
 
 class Servers:
-    """Two in turn: sets of strings have another order in each, so that a training which depends on it is found out."""
+    """Two in turn: sets of strings have another order in each, so that a training which depends on it is found out.
+
+    fairseq's own commands set logging up and then import fairseq; our commands leave logging to fairseq's import. So
+    only its own find fairseq imported.
+    """
 
     def __init__(self):
-        self.turns, self.owner = None, 0
+        self.turns, self.owner = {}, 0
 
     def run(self, argv, cwd, env, stdin: str = "") -> subprocess.CompletedProcess:
         if self.owner != os.getpid():  # a fork of the tests, such as a mutant's, shares no socket with them
-            self.owner = os.getpid()
-            self.turns = itertools.cycle([Server(env), Server(env)])
-        return next(self.turns).run([str(word) for word in argv], cwd, env, stdin)
+            self.owner, self.turns = os.getpid(), {}
+        words = [str(word) for word in argv]
+        kind = "torch" if os.path.basename(words[0]) == "fairseq-bbpe" else "fairseq"
+        if kind not in self.turns:
+            self.turns[kind] = itertools.cycle([Server(kind, env), Server(kind, env)])
+        return next(self.turns[kind]).run(words, cwd, env, stdin)
 
 
-def serve(requests: socket.socket):
+def serve(kind: str, requests: socket.socket):
     """Fork for each request and answer with its exit status; a fork returns what it shall run."""
     import hydra  # noqa: F401
     import numpy as np
-    import torch  # noqa: F401
+    import torch
 
+    if kind == "fairseq":
+        import fairseq  # noqa: F401
+        import torch._dynamo  # noqa: F401  which an optimizer's first step imports, in more than two seconds
+
+        for handler in logging.root.handlers[:]:
+            logging.root.removeHandler(handler)
+        logging.root.setLevel(logging.WARNING)
     while True:
         message, streams, _, _ = socket.recv_fds(requests, SIZE, 3)
         if not message:  # the tests have ended
@@ -78,7 +93,7 @@ def serve(requests: socket.socket):
 
 
 if __name__ == "__main__":
-    sys.argv, folder, env = serve(socket.socket(fileno=int(sys.argv[1])))
+    sys.argv, folder, env = serve(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(env)

@@ -1,7 +1,7 @@
 """Make a fairseq data-bin from raw parallel files, and print the commands that train, generate and score on it.
 
 Each PREFIX stands for two files of equally many lines, PREFIX.SOURCE and PREFIX.TARGET. The vocabulary is learned on
-both sides of the training files together. DESTDIR then holds what fairseq-preprocess writes, the model of the
+both sides of the training files together. DESTDIR then holds what fairseq-preprocess would write, the model of the
 vocabulary, and the raw validation and test files, to score against, under raw/. It appears whole or not at all.
 
 Vocabularies: byte (256), bbpe:N (N pieces, bytes and merges of them), char (all characters), bpe:N (N pieces of

@@ -2,20 +2,21 @@
 
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 from fairseq_bbpe.corpus.checks import require_writable
+from fairseq_bbpe.corpus.indexed_file import numbered, write_indexed
 from fairseq_bbpe.corpus.parallel_files import Corpus
 from fairseq_bbpe.corpus.staging import replacing
 from fairseq_bbpe.errors import UserError
-from fairseq_bbpe.text.lines import map_lines
+from fairseq_bbpe.text.lines import read_blocks
 from fairseq_bbpe.vocabularies.model_file import SubwordVocabulary
 from fairseq_bbpe.vocabularies.specification import KINDS, Specification
+
+LOG = "preprocess.log"  # of fairseq-preprocess, whose output a data-bin is
 
 
 class Lengths(NamedTuple):
@@ -54,8 +55,6 @@ def prepare(
         raise UserError(f"--destdir {destination}: fairseq would split this path at ':': give one without")
     destination = destination.resolve()
     _check_destination(destination, overwrite)
-    if find_spec("fairseq_cli") is None:
-        raise UserError("fairseq is not installed in this Python: 'bash scripts/setup.sh' installs it")
     for warning in corpus.warnings:
         _tell(f"warning: {warning}")
     lengths: dict[str, dict[str, Lengths]] = {}
@@ -64,22 +63,22 @@ def prepare(
         vocabulary = specification.vocabulary(corpus.training_lines, workers=workers, at_most=at_most, sample=sample)
         (folder / vocabulary.FILE).write_bytes(vocabulary.model)
 
-        pieces = folder / "pieces"
-        pieces.mkdir()
-        dictionary = pieces / "dict.txt"
-        dictionary.write_text("".join(vocabulary.dictionary_lines()), encoding="utf-8", newline="\n")
-        for name in corpus.prefixes:
-            _tell(f"encoding {name}")
-            lengths[name] = {
-                language: _encode(path, pieces / f"{name}.{language}", vocabulary, workers)
-                for language, path in corpus.files(name).items()
-            }
-        _tell("fairseq-preprocess")
-        _binarize(corpus, folder, workers)
+        dictionary = "".join(vocabulary.dictionary_lines())
         for language in (corpus.source, corpus.target):
-            # fairseq writes the dictionary without the flags of pieces that are spelled like its own symbols.
-            shutil.copyfile(dictionary, folder / f"dict.{language}.txt")
-        shutil.rmtree(pieces)
+            (folder / f"dict.{language}.txt").write_text(dictionary, encoding="utf-8", newline="\n")
+
+        ids = numbered(vocabulary.pieces)
+        with open(folder / LOG, "w", encoding="utf-8") as log:
+            for name in corpus.prefixes:
+                _tell(f"encoding {name}")
+                lengths[name] = {}
+                for language, path in corpus.files(name).items():
+                    prefix = folder / f"{name}.{corpus.source}-{corpus.target}.{language}"
+                    encoded = (vocabulary.encode_lines(lines, workers) for lines in read_blocks(path))
+                    written, unknown = write_indexed(prefix, encoded, ids)
+                    lengths[name][language] = Lengths(max(written) - 1, sum(written) - len(written))
+                    told = f"{len(written)} lines, {sum(written)} pieces with </s>, {unknown} of them <unk>"
+                    print(f"{prefix.name}: {told}", file=log)
 
         raw = folder / "raw"
         raw.mkdir()
@@ -94,37 +93,6 @@ def _tell(step: str) -> None:
     print(f"fairseq-bbpe prepare: {step}", file=sys.stderr)
 
 
-def _encode(path: Path, destination: Path, vocabulary: SubwordVocabulary, workers: int) -> Lengths:
-    longest = total = 0
-
-    def encode(lines: list[bytes]) -> list[bytes]:
-        nonlocal longest, total
-        encoded = vocabulary.encode_lines(lines, workers)
-        counts = [pieces.count(" ") + bool(pieces) for pieces in encoded]
-        longest, total = max(longest, *counts), total + sum(counts)
-        return [pieces.encode() for pieces in encoded]
-
-    with open(path, "rb") as source, open(destination, "wb") as sink:
-        map_lines(encode, source, sink)
-    return Lengths(longest, total)
-
-
-def _binarize(corpus: Corpus, folder: Path, workers: int) -> None:
-    command = [sys.executable, "-m", "fairseq_cli.preprocess"]
-    command += ["--source-lang", corpus.source, "--target-lang", corpus.target, "--destdir", "."]
-    command += ["--only-source"] if corpus.only_source else []
-    command += ["--joined-dictionary", "--srcdict", "pieces/dict.txt", "--workers", str(workers)]
-    for split in ("train", "valid", "test"):
-        prefixes = [f"pieces/{name}" for name in corpus.prefixes if name.startswith(split)]
-        if prefixes:
-            command += [f"--{split}pref", ",".join(prefixes)]
-    # Run inside the folder: a comma in its path would look like two prefixes.
-    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
-    if finished.returncode:
-        last = finished.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-        raise UserError(f"fairseq-preprocess failed with status {finished.returncode}: {last[0]}")
-
-
 def _check_destination(destination: Path, overwrite: bool) -> None:
     if not destination.name:
         raise UserError(f"--destdir {destination}: is the root of all files: give a folder inside")
@@ -132,7 +100,7 @@ def _check_destination(destination: Path, overwrite: bool) -> None:
     require_writable(nearest, f"--destdir {destination}")
     if not destination.exists() or (destination.is_dir() and not any(destination.iterdir())):
         return
-    if not (destination / "preprocess.log").is_file():
+    if not (destination / LOG).is_file():
         raise UserError(f"--destdir {destination}: exists and is no data-bin: give another folder, or remove it first")
     if not overwrite:
         raise UserError(f"--destdir {destination}: exists: give another folder, or --overwrite to replace it")

@@ -16,7 +16,6 @@ from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.vocabularies.byte_level import Vocabulary
 from fairseq_bbpe.vocabularies.model_file import FAIRSEQ_SPECIALS
 
-SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 WORD = " [^ ]*|[^ ]+"
 
 
@@ -33,7 +32,7 @@ def fairseq_ids(vocabulary: Vocabulary) -> dict[bytes, int]:
     Raises:
         UserError: the dictionary beside the model has other ids.
     """
-    ids = {vocabulary.spell(piece): number for number, piece in enumerate(vocabulary.pieces, len(SPECIALS))}
+    ids = {vocabulary.spell(piece): number for number, piece in enumerate(vocabulary.pieces, len(FAIRSEQ_SPECIALS))}
     for path in sorted(Path(vocabulary.name).parent.glob("dict.*.txt")) if Path(vocabulary.name).is_file() else []:
         lines = path.read_text(encoding="utf-8").splitlines()
         if [line.split(" ", 1)[0] for line in lines if not line.startswith("madeupword")] != vocabulary.pieces:
@@ -47,7 +46,7 @@ def tokenizers_json(vocabulary: Vocabulary) -> str:
     Raises:
         UserError: a piece that is spelled like one of fairseq's special symbols.
     """
-    clash = sorted(FAIRSEQ_SPECIALS.intersection(vocabulary.pieces))
+    clash = sorted(set(FAIRSEQ_SPECIALS).intersection(vocabulary.pieces))
     if clash:
         raise UserError(
             f"{vocabulary.name}: the piece {clash[0]} is spelled like fairseq's own symbol, and tokenizer.json has one "
@@ -80,7 +79,7 @@ def tokenizers_json(vocabulary: Vocabulary) -> str:
             "type": "TemplateProcessing",
             "single": [parts[0], end],
             "pair": [parts[0], end, parts[1], end],
-            "special_tokens": {"</s>": {"id": "</s>", "ids": [SPECIALS.index("</s>")], "tokens": ["</s>"]}},
+            "special_tokens": {"</s>": {"id": "</s>", "ids": [FAIRSEQ_SPECIALS.index("</s>")], "tokens": ["</s>"]}},
         },
         "decoder": byte_level,
         "model": {
@@ -93,7 +92,7 @@ def tokenizers_json(vocabulary: Vocabulary) -> str:
             "byte_fallback": False,
             "ignore_merges": False,
             "vocab": {
-                **{special: number for number, special in enumerate(SPECIALS)},
+                **{special: number for number, special in enumerate(FAIRSEQ_SPECIALS)},
                 **{written(piece): number for piece, number in ids.items()},
             },
             "merges": merges,
@@ -118,5 +117,5 @@ def tiktoken_ranks(vocabulary: Vocabulary) -> str:
                 f"{vocabulary.name}: the piece {piece!r} never comes out of the text that it spells, but tiktoken "
                 "would give it: use --format tokenizers"
             )
-    ranked = enumerate(map(vocabulary.spell, vocabulary.merge_order), len(SPECIALS))
+    ranked = enumerate(map(vocabulary.spell, vocabulary.merge_order), len(FAIRSEQ_SPECIALS))
     return "".join(f"{base64.b64encode(piece).decode()} {rank}\n" for rank, piece in ranked)

@@ -18,6 +18,13 @@ def read_lines(path: str | Path) -> Iterator[bytes]:
             yield line.removesuffix(b"\n")
 
 
+def read_blocks(path: str | Path) -> Iterator[list[bytes]]:
+    """Yield the lines of a file without their newlines, many at a time."""
+    with open(path, "rb") as file:
+        for body, _ in _blocks(file):
+            yield body.split(b"\n")
+
+
 def map_lines(function: Callable[[list[bytes]], Iterable[bytes]], source: BinaryIO, sink: BinaryIO) -> None:
     r"""Write `function` of the lines of `source`, many at a time and as soon as they come.
 
@@ -27,9 +34,15 @@ def map_lines(function: Callable[[list[bytes]], Iterable[bytes]], source: Binary
     >>> sink.getvalue()
     b'ONE\n\nTWO\rTHREE'
     """
+    for body, end in _blocks(source):
+        sink.write(b"\n".join(function(body.split(b"\n"))) + end)
+        sink.flush()
+
+
+def _blocks(source: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Whole lines, many at a time, and the newline after them, which the last may lack."""
     while block := source.read1(BLOCK):  # type: ignore[attr-defined]  # every buffered file has it, BinaryIO not
         if not block.endswith(b"\n"):
             block += source.readline()
         body = block.removesuffix(b"\n")
-        sink.write(b"\n".join(function(body.split(b"\n"))) + block[len(body) :])
-        sink.flush()
+        yield body, block[len(body) :]

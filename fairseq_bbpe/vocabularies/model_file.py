@@ -15,8 +15,8 @@ from fairseq_bbpe.errors import UserError
 
 Kind = TypeVar("Kind", bound="SubwordVocabulary")
 
-# A piece so spelled would be taken for fairseq's own symbol unless dict.txt says otherwise.
-FAIRSEQ_SPECIALS = frozenset({"<s>", "<pad>", "</s>", "<unk>"})
+# fairseq's own symbols, before all pieces. A piece so spelled would be taken for one unless dict.txt says otherwise.
+FAIRSEQ_SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 
 
 class SubwordVocabulary(ABC):

@@ -5,17 +5,22 @@
 import os
 import re
 import shutil
+from itertools import product
 from pathlib import Path
 
 import pytest
+from conftest import run
 from small_text import ENGLISH, corpus, prepare, prepared  # noqa: F401
 
+from fairseq_bbpe.corpus.indexed_file import numbered, write_indexed
 from fairseq_bbpe.vocabularies.byte_level import Vocabulary
 from fairseq_bbpe.vocabularies.characters import characters_of
+from fairseq_bbpe.vocabularies.specification import load_vocabulary
 
 data_utils = pytest.importorskip("fairseq.data.data_utils", reason="needs fairseq")
 from fairseq.data import Dictionary  # noqa: E402
 from fairseq.data.encoders.byte_bpe import ByteBPE  # noqa: E402
+from fairseq.data.indexed_dataset import best_fitting_int_dtype  # noqa: E402
 
 
 def binarised(folder: Path, name: str, language: str) -> list[str]:
@@ -101,6 +106,39 @@ def test_at_most_learns_the_largest_vocabulary_that_the_text_supports(corpus, tm
     fewer = ["--vocab", f"{kind}:{size - 1}", "--at-most", "--destdir", tmp_path / "fewer"]
     assert f": {size - 1} pieces" in prepare(corpus, *fewer, pairs=["train"]).stderr
     assert set((tmp_path / "fewer/dict.ja.txt").read_bytes().split(b"\n")) < set(largest.split(b"\n"))
+
+
+@pytest.mark.parametrize("spec", ["byte", "bbpe:300", "char", "bpe:60", "fairseq:150"])
+def test_the_files_are_those_of_fairseq_preprocess(corpus, tmp_path, spec):
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    prepare(corpus, "--vocab", spec, "--destdir", mine)
+    vocabulary = load_vocabulary(*mine.glob("*.model"))
+    for split, language in product(("train", "valid", "test"), ("ja", "en.txt")):
+        lines = (corpus / f"{split}.{language}").read_bytes().removesuffix(b"\n").split(b"\n")
+        pieces = "".join(line + "\n" for line in vocabulary.encode_lines(lines))
+        (tmp_path / f"{split}.{language}").write_text(pieces, encoding="utf-8", newline="\n")
+    prefixes = [f"--{split}pref={tmp_path / split}" for split in ("train", "valid", "test")]
+    joined = ["--joined-dictionary", "--srcdict", mine / "dict.ja.txt", "--destdir", theirs]
+    run("fairseq-preprocess", "--source-lang", "ja", "--target-lang", "en.txt", *prefixes, *joined)
+    binarised = sorted(path.name for path in theirs.iterdir() if path.suffix in (".bin", ".idx"))
+    assert len(binarised) == 12
+    for name in binarised:
+        assert (mine / name).read_bytes() == (theirs / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(("pieces", "bytes_an_id"), [(65_495, 2), (65_496, 4)])
+def test_a_vocabulary_of_more_than_two_bytes(tmp_path, pieces, bytes_an_id):
+    """From 65,500 symbols on, fairseq's four among them, an id has four bytes."""
+    names = [f"p{number}" for number in range(pieces)]
+    lengths, unknown = write_indexed(tmp_path / "text", [[f"p0 {names[-1]} elsewhere"], [""]], numbered(names))
+    assert (list(lengths), unknown) == ([4, 1], 1)
+    assert (tmp_path / "text.bin").stat().st_size == 5 * bytes_an_id
+    dictionary = Dictionary()
+    for name in names:
+        dictionary.add_symbol(name)
+    assert best_fitting_int_dtype(len(dictionary))().itemsize == bytes_an_id
+    read = data_utils.load_indexed_dataset(str(tmp_path / "text"), dictionary)
+    assert [ids.tolist() for ids in read] == [[4, len(dictionary) - 1, dictionary.unk(), dictionary.eos()], [2]]
 
 
 def test_overwrite_replaces_what_prepare_made(corpus, prepared, tmp_path):

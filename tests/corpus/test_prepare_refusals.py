@@ -112,13 +112,16 @@ def test_interrupted_replacement_leaves_the_old_or_the_new(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_preparation_leaves_nothing(corpus, tmp_path, kill):
-    command = [*COMMAND, "--source-lang", "ja", "--target-lang", "en.txt", "--trainpref", "train", "--vocab", "byte"]
-    options = {"cwd": corpus, "stderr": subprocess.PIPE, "env": ENVIRONMENT, "preexec_fn": interruptible}
+    for language in ("ja", "en.txt"):  # of seconds
+        lines = (corpus / f"train.{language}").read_bytes().removesuffix(b"\n") + b"\n"
+        (tmp_path / f"long.{language}").write_bytes(lines * 5000)
+    command = [*COMMAND, "--source-lang", "ja", "--target-lang", "en.txt", "--trainpref", "long", "--vocab", "byte"]
+    options = {"cwd": tmp_path, "stderr": subprocess.PIPE, "env": ENVIRONMENT, "preexec_fn": interruptible}
     with subprocess.Popen([*command, "--destdir", str(tmp_path / "new/bin")], **options) as process:
-        while b"fairseq-preprocess" not in process.stderr.readline():
+        while b"encoding train" not in process.stderr.readline():
             assert process.poll() is None
         time.sleep(0.3)
         process.send_signal(kill)
         assert process.stderr.read() == b""
     assert process.returncode == 128 + kill
-    assert list(tmp_path.iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} == {"long.ja", "long.en.txt"}

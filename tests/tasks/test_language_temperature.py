@@ -12,8 +12,8 @@ TASK = ["--task", "translation_bbpe", "--language-temperature"]
 
 def test_a_resumed_training_equals_one_that_was_not_stopped(corpus, data_bin, tmp_path):
     whole, stopped, plain = tmp_path / "whole", tmp_path / "stopped", tmp_path / "plain"
-    task = [*TASK, "5", "--train-languages", corpus / "train.lang", "--bbpe-dropout", "0.1"]
-    train(data_bin, whole, *task, "--max-epoch", "2", "--save-interval-updates", "10")
+    task = [*TASK, "5", "--train-languages", corpus / "valid.lang", "--bbpe-dropout", "0.1"]
+    train(data_bin, whole, *task, "--max-epoch", "2", "--save-interval-updates", "1")
     # In the second epoch, as a kill would leave it.
     middle = min(whole.glob("checkpoint_2_*.pt"), key=lambda path: int(path.stem.split("_")[-1]))
     stopped.mkdir()
@@ -45,7 +45,7 @@ def test_what_does_not_fit_is_told_in_one_line(data_bin, tmp_path, monkeypatch, 
 
 def test_generation_needs_no_languages(corpus, data_bin, tmp_path):
     languages = tmp_path / "lang"
-    shutil.copy(corpus / "train.lang", languages)
+    shutil.copy(corpus / "valid.lang", languages)
     train(data_bin, tmp_path, *TASK, "5", "--train-languages", languages, "--max-update", "2")
     languages.unlink()
     files = ["--path", tmp_path / "checkpoint_last.pt", "--gen-subset", "test", "--user-dir", "fairseq_bbpe"]
