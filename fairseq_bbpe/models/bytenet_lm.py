@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from fairseq_bbpe.bytenet.option_names import named_by_flags
 from fairseq_bbpe.bytenet.unfolding import CachedDecoder
+from fairseq_bbpe.engines.description import check_checkpoints
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.models.bytenet import parse_dilations, preset
 from fairseq_bbpe.modules.batch_parts import BatchParts
@@ -176,11 +177,10 @@ def load_decoder(path: str) -> ByteNetLMDecoder:
     Raises:
         UserError: no such file, or a checkpoint of another model.
     """
-    if not Path(path).is_file():
-        raise UserError(f"--path {path}: no such file; give a checkpoint, such as checkpoint_best.pt")
+    check_checkpoints([Path(path)])
     (model,), _ = load_model_ensemble([path])
     if not isinstance(model, ByteNetLM):
-        raise UserError(f"--path {path}: a {type(model).__name__}; give a checkpoint of --arch bytenet_lm")
+        raise UserError(f"--checkpoint {path}: a {type(model).__name__}; give a checkpoint of --arch bytenet_lm")
     return model.decoder.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 

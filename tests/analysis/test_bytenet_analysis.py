@@ -106,7 +106,7 @@ def test_gradients_as_a_command(arch, data_bin, tmp_path):
         run(*command, "--sentence", odd, "--translation", odd)
         assert read_table(tmp_path / "x.tsv")[0] == ["side", "word", *words]
     (tmp_path / "text.pt").write_text("no checkpoint")
-    for name, problem in (("no.pt", "no such file; give a checkpoint"), ("text.pt", "damaged, or not a model of")):
+    for name, problem in (("no.pt", "no such file: give a checkpoint"), ("text.pt", "damaged, or not a model of")):
         said = run(*command, "--checkpoint", tmp_path / name, status=2).stderr
         assert said.startswith(f"fairseq-bbpe: error: --checkpoint {tmp_path / name}: {problem}")
         assert said.count("\n") == 1

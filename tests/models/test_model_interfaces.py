@@ -53,7 +53,7 @@ def test_operations_are_whole_numbers():
 
 
 def test_a_checkpoint_that_is_no_byte_model_is_refused(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match=r"absent\.pt: no such file; give a checkpoint"):
+    with pytest.raises(UserError, match=r"absent\.pt: no such file: give a checkpoint"):
         bytenet_lm.load_decoder(str(tmp_path / "absent.pt"))
     path = tmp_path / "model.pt"
     path.touch()
