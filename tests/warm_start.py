@@ -44,8 +44,8 @@ class Server:
 class Servers:
     """Two in turn: sets of strings have another order in each, so that a training which depends on it is found out.
 
-    fairseq's own commands set logging up and then import fairseq; our commands leave logging to fairseq's import. So
-    only its own find fairseq imported.
+    fairseq's import sets logging up. Its own commands begin with it, but for fairseq-train, which sets logging up
+    before; ours import it late or never. So theirs find fairseq imported, and ours do not.
     """
 
     def __init__(self):
@@ -71,9 +71,6 @@ def serve(kind: str, requests: socket.socket):
         import fairseq  # noqa: F401
         import torch._dynamo  # noqa: F401  which an optimizer's first step imports, in more than two seconds
 
-        for handler in logging.root.handlers[:]:
-            logging.root.removeHandler(handler)
-        logging.root.setLevel(logging.WARNING)
     while True:
         message, streams, _, _ = socket.recv_fds(requests, SIZE, 3)
         if not message:  # the tests have ended
@@ -97,5 +94,8 @@ if __name__ == "__main__":
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(env)
+    if os.path.basename(sys.argv[0]) == "fairseq-train":
+        logging.root.handlers.clear()
+        logging.root.setLevel(logging.WARNING)
     sys.path[0] = os.path.dirname(sys.argv[0])
     runpy.run_path(sys.argv[0], run_name="__main__")
