@@ -30,6 +30,9 @@ def numbered(pieces: Iterable[str]) -> dict[str, int]:
 def write_indexed(prefix: Path, blocks: Iterable[list[str]], ids: dict[str, int]) -> tuple[array, int]:
     """Write PREFIX.bin and PREFIX.idx of lines of pieces, as fairseq-preprocess does with that dictionary.
 
+    But for a piece that the dictionary lacks and that is spelled like a special symbol, such as `</s>` in a vocabulary
+    of characters, which is <unk> here as any other: fairseq would end the sentence there.
+
     Args:
         blocks: many lines at a time, each of pieces joined by spaces
         ids: of all pieces; another piece becomes <unk>

@@ -102,8 +102,16 @@ class SubwordVocabulary(ABC):
         return model, dictionary
 
     def dictionary_lines(self) -> Iterator[str]:
-        """Yield fairseq's dict.txt, ``piece count`` a line, in sentencepiece's order; every count is 1."""
+        """Yield fairseq's dict.txt, ``piece count`` a line, in sentencepiece's order; every count is 1.
+
+        Raises:
+            UserError: a piece holds the end of a line, as those of a model learned elsewhere may.
+        """
         for piece in self.pieces:
+            if "\n" in piece or "\r" in piece:
+                raise UserError(
+                    f"{self.name}: the piece {piece!r} would break a line of dict.txt: give another model"
+                )
             yield f"{piece} 1 #fairseq:overwrite\n" if piece in FAIRSEQ_SPECIALS else f"{piece} 1\n"
 
     def __len__(self) -> int:

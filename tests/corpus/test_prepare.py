@@ -141,6 +141,13 @@ def test_a_vocabulary_of_more_than_two_bytes(tmp_path, pieces, bytes_an_id):
     assert [ids.tolist() for ids in read] == [[4, len(dictionary) - 1, dictionary.unk(), dictionary.eos()], [2]]
 
 
+def test_text_that_looks_like_a_special_symbol_is_unknown_where_it_cannot_be_spelled(tmp_path):
+    lengths, unknown = write_indexed(tmp_path / "text", [["a </s> <s> a"], ["</s>"]], numbered(["a"]))
+    read = data_utils.load_indexed_dataset(str(tmp_path / "text"), Dictionary())
+    assert [ids.tolist() for ids in read] == [[4, 3, 3, 4, 2], [3, 2]]
+    assert (list(lengths), unknown) == ([5, 2], 3)
+
+
 def test_overwrite_replaces_what_prepare_made(corpus, prepared, tmp_path):
     shutil.copytree(prepared, tmp_path / "bin")
     (tmp_path / "bin/counts.en.txt.pt").touch()  # of `ngrams`

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import interruptible
+from sentencepiece import SentencePieceTrainer
 from small_text import COMMAND, ENVIRONMENT, corpus, prepare  # noqa: F401
 
 from fairseq_bbpe.corpus.staging import replacing
@@ -108,6 +109,19 @@ def test_interrupted_replacement_leaves_the_old_or_the_new(tmp_path, monkeypatch
         (folder / "new").touch()
     kept = "new" if renames == 2 else "old"
     assert sorted(tmp_path.rglob("*")) == [tmp_path / "bin", tmp_path / "bin" / kept]
+
+
+def test_a_model_whose_pieces_end_lines_is_refused(tmp_path):
+    """As sentencepiece learns them from lines that end in CR LF, if told to normalize nothing."""
+    for language in ("ja", "en.txt"):
+        (tmp_path / f"train.{language}").write_bytes(b"one two\r\nthree four\r\n" * 9)
+    options = {"model_type": "bpe", "vocab_size": 30, "hard_vocab_limit": False, "normalization_rule_name": "identity"}
+    SentencePieceTrainer.train(input=str(tmp_path / "train.ja"), model_prefix=str(tmp_path / "cr"), **options)
+    said = prepare(tmp_path, "--model", "cr.model", "--destdir", "bin", pairs=["train"], status=2).stderr
+    assert re.search(
+        r"^fairseq-bbpe: error: cr\.model: the piece '.*\\r' would break fairseq's dictionary: ", said, re.M
+    )
+    assert not (tmp_path / "bin").exists()
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
