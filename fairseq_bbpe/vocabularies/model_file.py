@@ -109,9 +109,7 @@ class SubwordVocabulary(ABC):
         """
         for piece in self.pieces:
             if "\n" in piece or "\r" in piece:
-                raise UserError(
-                    f"{self.name}: the piece {piece!r} would break a line of dict.txt: give another model"
-                )
+                raise UserError(f"{self.name}: the piece {piece!r} would break a line of dict.txt: give another model")
             yield f"{piece} 1 #fairseq:overwrite\n" if piece in FAIRSEQ_SPECIALS else f"{piece} 1\n"
 
     def __len__(self) -> int:

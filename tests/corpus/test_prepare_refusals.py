@@ -119,7 +119,7 @@ def test_a_model_whose_pieces_end_lines_is_refused(tmp_path):
     SentencePieceTrainer.train(input=str(tmp_path / "train.ja"), model_prefix=str(tmp_path / "cr"), **options)
     said = prepare(tmp_path, "--model", "cr.model", "--destdir", "bin", pairs=["train"], status=2).stderr
     assert re.search(
-        r"^fairseq-bbpe: error: cr\.model: the piece '.*\\r' would break fairseq's dictionary: ", said, re.M
+        r"^fairseq-bbpe: error: cr\.model: the piece '.*\\r' would break a line of dict\.txt: ", said, re.M
     )
     assert not (tmp_path / "bin").exists()
 
