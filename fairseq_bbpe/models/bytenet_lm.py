@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from fairseq_bbpe.bytenet.option_names import named_by_flags
 from fairseq_bbpe.bytenet.unfolding import CachedDecoder
-from fairseq_bbpe.engines.description import check_checkpoints
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.models.bytenet import parse_dilations, preset
 from fairseq_bbpe.modules.batch_parts import BatchParts
@@ -177,7 +176,8 @@ def load_decoder(path: str) -> ByteNetLMDecoder:
     Raises:
         UserError: no such file, or a checkpoint of another model.
     """
-    check_checkpoints([Path(path)])
+    if not Path(path).is_file():
+        raise UserError(f"--checkpoint {path}: no such file: give a checkpoint that fairseq-train wrote")
     (model,), _ = load_model_ensemble([path])
     if not isinstance(model, ByteNetLM):
         raise UserError(f"--checkpoint {path}: a {type(model).__name__}; give a checkpoint of --arch bytenet_lm")

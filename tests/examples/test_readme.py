@@ -38,9 +38,9 @@ def project(tmp_path):
 def prepared(project):
     """The project with what the README's ten lines make before they train: the pages of docs/ go on from there."""
     _, ten_lines = blocks("README.md")[0]
-    before_training, train, _ = ten_lines.partition("fairseq-train")
+    before_training, _, training = ten_lines.partition("fairseq-train")
     assert "fairseq-bbpe prepare" in before_training
-    assert FEW in train
+    assert FEW in training
     run([("bash", before_training)], project)
     return project
 
