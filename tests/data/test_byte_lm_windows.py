@@ -33,7 +33,7 @@ def test_ids_are_bytes_after_the_specials(folder):
     assert dictionary.nspecial == SPECIALS
 
 
-@given(data=st.binary(min_size=2, max_size=200), context=st.integers(1, 50), scored=st.integers(1, 50))
+@given(data=st.binary(min_size=2, max_size=80), context=st.integers(1, 30), scored=st.integers(1, 30))
 def test_evaluation_scores_every_byte_after_the_first_once_with_its_context(folder, data, context, scored):
     windows = EvaluationWindows(file_of(folder, data), context, scored, PAD)
     batch = windows.collater([windows[i] for i in windows.ordered_indices()])
