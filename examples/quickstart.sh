@@ -7,8 +7,8 @@ usage() {
 usage: bash examples/quickstart.sh [--output DIR] [--smoke] [--no-setup]
 
 Trains one byte-level model that translates 24 languages in 18 scripts into English, on two CPU cores and without
-downloading any data: installs everything (2 minutes), builds a corpus from Unicode CLDR and a byte-level vocabulary
-(seconds), trains (3 minutes), translates the test set and scores it with sacreBLEU (half a minute).
+downloading any data: installs everything (3 minutes), builds a corpus from Unicode CLDR and a byte-level vocabulary
+(seconds), trains (3 to 6 minutes), translates the test set and scores it with sacreBLEU (half a minute).
 
 Each step that is done is skipped the next time; a training that was stopped goes on where it was last saved.
 
@@ -52,7 +52,7 @@ say() { printf '\n== [%d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"; }
 skip() { say "$* (there already: skipped)"; }
 
 if [[ "$setup" == yes ]]; then
-  say "Installing: 2 minutes the first time, seconds after that"
+  say "Installing: 3 minutes the first time, seconds after that"
   bash "$root/scripts/setup.sh"
 fi
 if [[ -z "${VIRTUAL_ENV:-}" && -e "$root/.venv/bin/activate" ]]; then
@@ -75,7 +75,7 @@ vocabulary="$data/bbpe.model"
 if [[ -e "$checkpoints/trained" ]]; then
   skip "Training"
 else
-  say "Training, $updates updates: about 3 minutes; the log is $output/train.log"
+  say "Training, $updates updates: 3 to 6 minutes; the log is $output/train.log"
   # A terminal gets fairseq's progress bar (stderr); of its log (stdout), all see what concerns the loss.
   fairseq-train "$data" --source-lang src --target-lang en --cpu --seed 1 \
     --user-dir "$root/fairseq_bbpe" --task translation_bbpe --arch transformer_bbpe_ctx_tiny --share-all-embeddings \
