@@ -76,6 +76,7 @@ if [[ -e "$checkpoints/trained" ]]; then
   skip "Training"
 else
   say "Training, $updates updates: 3 to 6 minutes; the log is $output/train.log"
+  # Validated and saved by updates alone: an epoch would end, and be validated, in between.
   # A terminal gets fairseq's progress bar (stderr); of its log (stdout), all see what concerns the loss.
   fairseq-train "$data" --source-lang src --target-lang en --cpu --seed 1 \
     --user-dir "$root/fairseq_bbpe" --task translation_bbpe --arch transformer_bbpe_ctx_tiny --share-all-embeddings \
