@@ -1,4 +1,4 @@
-"""fairseq's indexed files (`--dataset-impl mmap`), written without fairseq, whose import and binarizer took most of `prepare`'s time.
+"""fairseq's indexed files (`--dataset-impl mmap`), written without fairseq, which took most of `prepare`'s time.
 
 PREFIX.bin has the ids of all sentences one after another, each sentence with </s>. PREFIX.idx has a header, how many
 sentences there are, the length of each in ids, and where each begins, in bytes.
