@@ -34,6 +34,13 @@ VERSION_EDITS = [
         1,
         "hydra's ConfigStore wants the default itself, and a field with a factory has none in `.default`",
     ),
+    Edit(
+        "fairseq/models/wav2vec/wav2vec2_asr.py",
+        r're\.compile\("encoder\.layers\.\\d\."\)',
+        r"""re.compile(r"encoder.layers.\\d.")""",
+        1,
+        "Python >= 3.12 warns of an escape that is none when it compiles the file, which importing fairseq does",
+    ),
     # --- hydra-core 1.3 ---------------------------------------------------------------------------------------------
     Edit(
         "fairseq/dataclass/utils.py",

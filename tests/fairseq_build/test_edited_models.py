@@ -24,8 +24,9 @@ TINY = [
 ADAM = ["--optimizer", "adam", "--max-tokens", "400", "--disable-validation"]
 
 
-def test_fairseq_is_imported_without_a_warning():
-    command = [sys.executable, "-W", "error", "-c", "import fairseq"]
+def test_fairseq_is_imported_without_a_warning(tmp_path):
+    # An empty cache: what was compiled before would not warn again.
+    command = [sys.executable, "-W", "error", "-X", f"pycache_prefix={tmp_path}", "-c", "import fairseq"]
     finished = subprocess.run(command, capture_output=True, text=True, env=environment())
     assert finished.returncode == 0, finished.stderr
 
