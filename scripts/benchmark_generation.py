@@ -20,6 +20,7 @@ from fairseq.models.transformer import TransformerDecoderBase
 from fairseq.sequence_generator import SequenceGenerator
 
 import fairseq_bbpe.plugin  # noqa: F401
+from fairseq_bbpe.search.beam_search import BeamSearchGenerator
 
 LENGTHS = {"max_len_a": 1.2, "max_len_b": 10}
 
@@ -51,7 +52,11 @@ def generators_of(model, task, beam: int, valid_utf8: bool) -> list:
         options = {"beam": beam, **LENGTHS}
         return [(task.build_generator([model], Namespace(**options, valid_utf8=rule)), model) for rule in ("on", "off")]
     models = [model, with_fairseqs_decoder(model)]
-    return [(SequenceGenerator([each], task.target_dictionary, beam_size=beam, **LENGTHS), each) for each in models]
+    kinds = (BeamSearchGenerator, SequenceGenerator)
+    return [
+        (kind([each], task.target_dictionary, beam_size=beam, **LENGTHS), each)
+        for kind, each in zip(kinds, models, strict=True)
+    ]
 
 
 def measure(generators, samples, rounds: int):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from fairseq.sequence_generator import SequenceGenerator
 from torch import Tensor
 
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.search.beam_search import BeamSearchGenerator
 from fairseq_bbpe.search.length_bounds import LengthBoundedGenerator
 
 
@@ -53,7 +53,7 @@ class IntervalSearch(LengthBoundedGenerator):
                 of_these["id"] = sample["id"][rows]
             self.search.set_bounds(shortest, longest)
             prefix = None if prefix_tokens is None else prefix_tokens[rows]
-            found = SequenceGenerator._generate(self, of_these, prefix_tokens=prefix, **options)
+            found = BeamSearchGenerator._generate(self, of_these, prefix_tokens=prefix, **options)
             for row, hypotheses in zip(rows.tolist(), found, strict=True):
                 best[row] += hypotheses
         return [sorted(each, key=lambda hypothesis: -hypothesis["score"])[: self.beam_size] for each in best]

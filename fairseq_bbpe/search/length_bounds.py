@@ -6,10 +6,10 @@ import math
 
 import torch
 from fairseq.search import Search
-from fairseq.sequence_generator import SequenceGenerator
 from torch import Tensor
 
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.search.beam_search import BeamSearchGenerator
 
 
 class LengthBounds(Search):
@@ -54,7 +54,7 @@ class LengthBounds(Search):
         self.search.update_constraints(active_hypos)
 
 
-class LengthBoundedGenerator(SequenceGenerator):
+class LengthBoundedGenerator(BeamSearchGenerator):
     """fairseq's generator, in which `--max-len-a/b` mean each sentence's own source, not its batch's longest."""
 
     search: LengthBounds

@@ -1,8 +1,9 @@
-"""Edits of single models and modules: attention masks, fused encoder layers, edit-based models, Huffman codes."""
+"""Edits of single models and modules: attention masks, fused layers, edit-based models, n-grams, Huffman codes."""
 
 from edit import Edit
 
 ATTENTION = "fairseq/modules/multihead_attention.py"
+NGRAMS = "fairseq/ngram_repeat_block.py"
 TORCH_IS_NEW = "int('0a0') stopped every Transformer on a torch built from source or by NVIDIA (2.13.0a0+...); every "
 TORCH_IS_NEW += "torch that this wheel allows is newer than what is asked for"
 
@@ -80,6 +81,28 @@ MODEL_EDITS = [
         "torch.zeros(num_logits, num_layers)",
         1,
         "never initialised: whatever was in memory, NaN at times; at 0 each layer is as likely in as out",
+    ),
+    # --- n-grams that must not repeat -------------------------------------------------------------------------------
+    Edit(
+        NGRAMS,
+        r"tokens\.cpu\(\)\.tolist\(\)",
+        "tokens[:, : step + 1].tolist()",
+        1,
+        "the generator gives it room for all steps, and what it took for the newest n-gram was padding: never repeated",
+    ),
+    Edit(
+        NGRAMS,
+        r"\[\n +-\(self\.no_repeat_ngram_size - 1\) :\n +\]",
+        "[check_start_pos:]",
+        1,
+        "as before, but for one: -(1 - 1): was all of it, where nothing must match",
+    ),
+    Edit(
+        NGRAMS,
+        r"for i in range\(check_start_pos\):",
+        "for i in range(1, check_start_pos):",
+        1,
+        "what starts the sentence is often what ends it, and single symbols that must not repeat would never end",
     ),
     # --- Huffman codes ----------------------------------------------------------------------------------------------
     Edit(

@@ -14,6 +14,7 @@ from fairseq.data.huffman import HuffmanCodeBuilder
 from fairseq.models.transformer import TransformerConfig, TransformerModel
 from fairseq.modules import MultiheadAttention
 from fairseq.modules.multihead_attention import _mask_for_xformers
+from fairseq.ngram_repeat_block import NGramRepeatBlock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,6 +57,31 @@ def test_a_gradient_that_is_no_number_is_named(data_bin, tmp_path):
     assert "StopIteration" not in failed.stderr
     assert "FloatingPointError" in failed.stderr.strip().splitlines()[-1]
     assert "Detected nan/inf grad norm" in failed.stdout + failed.stderr
+
+
+# --- n-grams that must not repeat ------------------------------------------------------------------------------------
+
+
+def forbidden_after(tokens: list[int], size: int, room: int = 4) -> list[int]:
+    buffer = torch.tensor([[2, *tokens, *[1] * room]])  # as the generator's: the steps to come are padding
+    scores = NGramRepeatBlock(size)(buffer, torch.zeros(1, 10), 1, 1, len(tokens))
+    return scores[0].isinf().nonzero().flatten().tolist()
+
+
+@pytest.mark.parametrize(
+    ("tokens", "size", "forbidden"),
+    [
+        ([], 1, []),
+        ([5, 6, 5], 1, [5, 6]),
+        ([5, 6, 5], 2, [6]),
+        ([5, 6, 7, 5, 8, 5], 2, [6, 8]),
+        ([5, 6, 7], 2, []),
+        ([5, 6, 7, 9, 5, 6], 3, [7]),
+        ([5], 3, []),
+    ],
+)
+def test_what_would_repeat_an_ngram_is_forbidden(tokens, size, forbidden):
+    assert forbidden_after(tokens, size) == forbidden
 
 
 # --- attention masks -------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ def test_candidates_of_like_lengths_run_together(generator, monkeypatch):
         ran.append((sample["net_input"]["statistics"].tolist(), lengths.tolist(), sample["id"].tolist()))
         return [[{"score": -float(row), "tokens": source[row]}] for row in range(len(source))]
 
-    monkeypatch.setattr("fairseq.sequence_generator.SequenceGenerator._generate", generate)
+    monkeypatch.setattr("fairseq_bbpe.search.beam_search.BeamSearchGenerator._generate", generate)
     source = sentences([15, 5, 12])
     sample = {"net_input": {"src_tokens": source, "src_lengths": source.ne(PAD).sum(1)}, "id": torch.tensor([7, 8, 9])}
     found = generator.generate(generator.model.models, sample)

@@ -10,6 +10,7 @@ from fairseq.sequence_generator import SequenceGenerator
 from random_filters import with_random_filters
 
 import fairseq_bbpe.plugin  # noqa: F401
+from fairseq_bbpe.search.beam_search import BeamSearchGenerator
 
 SYMBOLS, PADDING, EOS = 60, 1, 2
 
@@ -101,8 +102,8 @@ def test_generation_equals_fairseqs(beam, left, ensemble, prefix):
     sample = {"net_input": {"src_tokens": source, "src_lengths": source.ne(PADDING).sum(1)}}
     given = torch.randint(4, SYMBOLS, (4, 2)) if prefix else None
     results = []
-    for model in (ours, theirs):
-        generator = SequenceGenerator([model.eval()] * ensemble, dictionary, beam_size=beam, max_len_b=12)
+    for model, kind in ((ours, BeamSearchGenerator), (theirs, SequenceGenerator)):
+        generator = kind([model.eval()] * ensemble, dictionary, beam_size=beam, max_len_b=12)
         results.append(generator.generate([model], sample, prefix_tokens=given))
     for mine, other in zip(*results, strict=True):
         assert [h["tokens"].tolist() for h in mine] == [h["tokens"].tolist() for h in other]

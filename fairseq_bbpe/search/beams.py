@@ -1,0 +1,121 @@
+"""Which hypotheses a beam search goes on with and which end: fairseq's rules, on lists."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Chosen(NamedTuple):
+    """What a step chose for each row of the next: a piece, the sum of log-probabilities with it, and the row before."""
+
+    pieces: list[int]
+    scores: list[float]
+    parents: list[int]
+
+
+class Ended(NamedTuple):
+    """A hypothesis that has its end of sentence."""
+
+    pieces: list[int]
+    scores: list[float]
+    """Sums of log-probabilities up to each piece."""
+    rows: list[int]
+    """Where it stood in each step."""
+
+
+@dataclass
+class _Sentence:
+    number: int
+    idle: list[bool]
+    """Of each row, whether it only fills the beam: what it would go on with has ended."""
+
+
+class Beams:
+    """The hypotheses of a batch of sentences, each with a beam of as many rows.
+
+    As in fairseq, a candidate ends its hypothesis if it is among the best `beam` of its sentence, whose search is over
+    when `beam` hypotheses have ended or the last step is done.
+
+    Args:
+        batch: sentences
+        beam: rows of each
+        eos: the piece that ends a hypothesis
+
+    >>> beams = Beams(batch=1, beam=1, eos=2)
+    >>> beams.advance([[-0.5, -0.75]], [[7, 2]], [[0, 0]], is_last=False)
+    [0]
+    >>> beams.advance([[-1.0, -2.5]], [[2, 8]], [[0, 0]], is_last=False)
+    []
+    >>> beams.ended
+    [[Ended(pieces=[7, 2], scores=[-0.5, -1.0], rows=[0, 0])]]
+    """
+
+    def __init__(self, batch: int, beam: int, eos: int):
+        self.beam, self.eos = beam, eos
+        self.ended: list[list[Ended]] = [[] for _ in range(batch)]
+        self.searched = [_Sentence(number, [False] * beam) for number in range(batch)]
+        """The sentences whose search goes on, in the order of their rows."""
+        self.history: list[Chosen] = []
+
+    def advance(
+        self, scores: list[list[float]], pieces: list[list[int]], rows: list[list[int]], is_last: bool
+    ) -> list[int]:
+        """Take a step: end hypotheses, and choose what to go on with.
+
+        Args:
+            scores: of each sentence's candidates, best first: sums of log-probabilities
+            pieces: what each candidate adds
+            rows: to which of its sentence's rows
+            is_last: whether no step follows
+
+        Returns:
+            which of the sentences searched go on, whose rows are the next step's
+        """
+        chosen, going_on = Chosen([], [], []), []
+        for place, sentence in enumerate(self.searched):
+            own_scores, own_pieces, own_rows = scores[place], pieces[place], rows[place]
+            first_row = place * self.beam
+            order = self._order(sentence, first_row, own_scores, own_pieces, own_rows, is_last)
+            if order is None:
+                continue
+            going_on.append(place)
+            chosen.scores.extend(own_scores[candidate] for candidate in order)
+            chosen.pieces.extend(own_pieces[candidate] for candidate in order)
+            chosen.parents.extend(first_row + own_rows[candidate] for candidate in order)
+        self.searched = [self.searched[place] for place in going_on]
+        self.history.append(chosen)
+        return going_on
+
+    def _order(
+        self,
+        sentence: _Sentence,
+        first_row: int,
+        scores: list[float],
+        pieces: list[int],
+        rows: list[int],
+        is_last: bool,
+    ) -> list[int] | None:
+        """The candidates for a sentence's rows; None if its search is over."""
+        if self.eos not in pieces and True not in sentence.idle:
+            return list(range(self.beam))
+        ended = self.ended[sentence.number]
+        ends = [piece == self.eos and score > -math.inf for piece, score in zip(pieces, scores, strict=True)]
+        ends_now = [end and not idle for end, idle in zip(ends, sentence.idle, strict=False)]
+        for candidate, ends_here in enumerate(ends_now):
+            if ends_here and len(ended) < self.beam:
+                ended.append(self._trace(first_row + rows[candidate], scores[candidate]))
+        if any(ends_now) and (len(ended) == self.beam or is_last):
+            return None
+        ends[: self.beam] = [end or idle for end, idle in zip(ends, sentence.idle, strict=False)]
+        order = sorted(range(len(ends)), key=ends.__getitem__)[: self.beam]  # a stable order: the best first
+        sentence.idle = [ends[candidate] for candidate in order]
+        return order
+
+    def _trace(self, row: int, score: float) -> Ended:
+        """The hypothesis that ends in `row` of this step."""
+        backwards = [(self.eos, score, row)]
+        for step in reversed(self.history):
+            backwards.append((step.pieces[row], step.scores[row], row := step.parents[row]))
+        return Ended(*map(list, zip(*reversed(backwards), strict=True)))

@@ -1,0 +1,214 @@
+"""Our beam search finds what fairseq's generator finds: the same hypotheses, scores and attention, to the last bit."""
+
+import math
+
+import pytest
+import torch
+from fairseq.data import Dictionary
+from fairseq.search import DiverseBeamSearch, Sampling
+from fairseq.sequence_generator import SequenceGenerator
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.search.beam_search import BeamSearchGenerator
+from fairseq_bbpe.search.beams import Beams
+
+PAD, EOS, UNK = 1, 2, 3
+
+
+def dictionary(symbols: int) -> Dictionary:
+    made = Dictionary()
+    for symbol in range(symbols):
+        made.add_symbol(f"s{symbol}")
+    return made
+
+
+class RandomEncoder(nn.Module):
+    def forward_torchscript(self, net_input):
+        return {"encoder_out": [net_input["src_tokens"]]}
+
+    def reorder_encoder_out(self, encoder_out, order):
+        return {"encoder_out": [encoder_out["encoder_out"][0].index_select(0, order)]}
+
+
+class RandomDecoder(nn.Module):
+    """Any distribution whatever after every prefix and source: what an untrained network of some depth would give."""
+
+    def __init__(self, symbols: int, seed: int, weights: bool):
+        super().__init__()
+        draw = torch.Generator().manual_seed(seed)
+        self.mix = torch.randn(64, 16, generator=draw)
+        self.out = torch.randn(16, symbols, generator=draw) * 3
+        self.weights = weights
+
+    def forward(self, tokens, encoder_out):
+        (source,) = encoder_out["encoder_out"]
+        state = self.mix[source].sum(1)
+        for token in tokens.unbind(1):
+            state = torch.sin(2 * state.roll(1, 1) + self.mix[token])
+        attention = torch.softmax(self.mix[source][..., 0] * state[:, :1], dim=1).unsqueeze(1)
+        return (state @ self.out).unsqueeze(1), {"attn": [attention if self.weights else None]}
+
+
+class RandomModel(nn.Module):
+    def __init__(self, symbols: int, seed: int = 0, weights: bool = False, broken: float | None = None):
+        super().__init__()
+        self.encoder, self.decoder = RandomEncoder(), RandomDecoder(symbols, seed, weights)
+        self.broken = broken
+
+    def get_normalized_probs(self, net_output, log_probs, sample):
+        found = torch.log_softmax(net_output[0], dim=-1)
+        if self.broken is not None:
+            found[..., 5::3] = self.broken
+        return found
+
+    def max_decoder_positions(self):
+        return 40
+
+
+def both(model, symbols, source, generate=None, **options):
+    """What our generator and fairseq's find."""
+    found = []
+    for kind in (BeamSearchGenerator, SequenceGenerator):
+        torch.manual_seed(1)
+        models = [each() for each in model] if isinstance(model, list) else [model()]
+        generator = kind(models, dictionary(symbols - 4), **{key: make(value) for key, value in options.items()})
+        sample = {"net_input": {"src_tokens": source, "src_lengths": source.ne(PAD).sum(1)}}
+        found.append(generator.generate(models, sample, **(generate or {})))
+    return found
+
+
+def make(value):
+    return value() if callable(value) else value
+
+
+def assert_same(ours, theirs):
+    assert len(ours) == len(theirs)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert [h["tokens"].tolist() for h in mine] == [h["tokens"].tolist() for h in other]
+        for a, b in zip(mine, other, strict=True):
+            assert a.keys() == b.keys()
+            assert torch.equal(a["score"], b["score"])
+            assert torch.equal(a["positional_scores"], b["positional_scores"])
+            torch.testing.assert_close(a["attention"], b["attention"], atol=0, rtol=0)
+
+
+def sources(rows: int, width: int = 5):
+    return torch.randint(4, 64, (rows, width), generator=torch.Generator().manual_seed(rows))
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    rows=st.integers(1, 5),
+    symbols=st.integers(6, 12),
+    beam=st.integers(1, 6),
+    max_len_a=st.sampled_from([0, 0.5, 1]),
+    max_len_b=st.integers(3, 12),
+    min_len=st.integers(0, 3),
+    unk_penalty=st.sampled_from([0.0, 1.5, -3.0]),
+    len_penalty=st.sampled_from([1.0, 0.3, 2.0]),
+    normalize_scores=st.booleans(),
+    temperature=st.sampled_from([1.0, 0.4, 3.0]),
+    weights=st.booleans(),
+    models=st.integers(1, 2),
+)
+def test_it_finds_what_fairseqs_generator_finds(seed, rows, symbols, beam, weights, models, **options):
+    made = [lambda number=number: RandomModel(symbols, seed + number, weights) for number in range(models)]
+    assert_same(*both(made, symbols, sources(rows), beam_size=beam, **options))
+
+
+@pytest.mark.parametrize("broken", [math.nan, -math.inf])
+@pytest.mark.parametrize("beam", [1, 4])
+def test_a_piece_that_has_no_number_is_never_chosen(broken, beam):
+    ours, theirs = both(lambda: RandomModel(12, broken=broken), 12, sources(3), beam_size=beam, max_len_b=9)
+    assert_same(ours, theirs)
+    assert all(set(h["tokens"].tolist()).isdisjoint({5, 8, 11}) for found in ours for h in found)
+
+
+class NothingIsLikely(RandomModel):
+    def get_normalized_probs(self, net_output, log_probs, sample):
+        return torch.full_like(net_output[0], math.nan)
+
+
+def test_a_model_that_gives_no_numbers_is_told():
+    models = [NothingIsLikely(9)]
+    generator = BeamSearchGenerator(models, dictionary(5), beam_size=2, max_len_b=4)
+    with pytest.raises(UserError, match="not finite"):
+        generator.generate(models, {"net_input": {"src_tokens": sources(2)}})
+
+
+@pytest.mark.parametrize(
+    ("options", "generate"),
+    [
+        ({}, {"prefix_tokens": torch.tensor([[4, 5], [6, 1], [7, 7]])}),
+        ({}, {"bos_token": 4}),
+        ({"no_repeat_ngram_size": 2}, {}),
+        ({"tokens_to_suppress": ("s2", "s4")}, {}),
+        ({"match_source_len": True}, {}),
+        ({"search_strategy": lambda: Sampling(dictionary(8))}, {}),
+        ({"search_strategy": lambda: DiverseBeamSearch(dictionary(8), 2, 0.5)}, {}),
+        ({"lm_model": lambda: LanguageModel(12)}, {}),
+    ],
+)
+def test_whatever_else_is_asked_for_is_as_fairseqs(options, generate):
+    asked, plain = {"beam_size": 4, "max_len_b": 20, **options}, {"beam_size": 4, "max_len_b": 20}
+    ours, theirs = both(lambda: RandomModel(12), 12, sources(3), generate, **asked)
+    assert_same(ours, theirs)
+    without, _ = both(lambda: RandomModel(12), 12, sources(3), **plain)
+    assert [[h["tokens"].tolist() for h in found] for found in ours] != [
+        [h["tokens"].tolist() for h in found] for found in without
+    ]
+
+
+class LanguageModel(nn.Module):
+    def __init__(self, symbols):
+        super().__init__()
+        self.scores = torch.randn(symbols, generator=torch.Generator().manual_seed(5)).log_softmax(0)
+
+    def forward(self, tokens):
+        return self.scores.expand(*tokens.shape, -1)
+
+    def get_normalized_probs(self, net_output, log_probs, sample):
+        return net_output
+
+
+# --- the books -------------------------------------------------------------------------------------------------------
+
+
+def test_what_ends_below_the_best_is_not_kept():
+    """A beam of 2: of four candidates, the end of a sentence counts as the first or second best."""
+    beams = Beams(batch=1, beam=2, eos=EOS)
+    assert beams.advance([[-1.0, -2.0, -3.0, -4.0]], [[5, 6, EOS, 7]], [[0, 0, 0, 0]], is_last=False) == [0]
+    assert beams.ended == [[]]
+    assert beams.history[0].pieces == [5, 6]
+
+
+def test_a_sentence_goes_on_until_as_many_as_its_beam_have_ended():
+    beams = Beams(batch=2, beam=2, eos=EOS)
+    first = [[-1.0, -2.0, -3.0, -4.0], [-1.0, -1.5, -2.0, -3.0]]
+    assert beams.advance(first, [[EOS, 5, 6, 7], [5, 6, 7, 8]], [[0] * 4, [0] * 4], is_last=False) == [0, 1]
+    assert beams.history[0].pieces == [5, 6, 5, 6]
+    second = [[-2.5, -2.6, -2.7, -2.8], [-2.0, -2.5, -3.0, -3.5]]
+    assert beams.advance(second, [[EOS, 7, 8, 9], [8, 7, 6, 5]], [[1, 0, 0, 1], [1, 0, 0, 1]], is_last=False) == [1]
+    assert [each.pieces for each in beams.ended[0]] == [[EOS], [6, EOS]]
+    assert [each.scores for each in beams.ended[0]] == [[-1.0], [-3.0, -2.5]]
+    assert [each.rows for each in beams.ended[0]] == [[0], [0, 1]]
+    assert beams.history[1].parents == [3, 2]  # in the numbers of both sentences' rows
+
+
+def test_a_row_that_only_fills_the_beam_ends_nothing():
+    """Two candidates alone, one of which ends: the other goes on, beside a row that must not end once more."""
+    beams = Beams(batch=1, beam=2, eos=EOS)
+    assert beams.advance([[-1.0, -2.0]], [[EOS, 5]], [[0, 0]], is_last=False) == [0]
+    assert beams.history[0].pieces == [5, EOS]
+    assert beams.advance([[-3.0, -4.0, -5.0, -6.0]], [[6, EOS, 7, 8]], [[0, 1, 0, 0]], is_last=False) == [0]
+    assert len(beams.ended[0]) == 1
+
+
+def test_the_last_step_ends_a_sentence_with_fewer():
+    beams = Beams(batch=1, beam=3, eos=EOS)
+    last = [[-1.0, -math.inf, -math.inf]]
+    assert beams.advance(last, [[EOS, 4, 5]], [[0, 0, 0]], is_last=True) == []
+    assert len(beams.ended[0]) == 1
