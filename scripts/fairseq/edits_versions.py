@@ -73,6 +73,16 @@ VERSION_EDITS = [
         1,
         "hydra 1.3 has deprecated the flag and warns at every start",
     ),
+    Edit(
+        "fairseq/dataclass/utils.py",
+        r"^        if val is None:\n(?= +overrides\.append)",
+        "        default = get_default(v)\n"
+        "        if type(val) is type(default) and val == default and not isinstance(val, FairseqDataclass):\n"
+        "            continue  # as it is without an override\n"
+        r"\g<0>",
+        1,
+        "hydra parsed some 250 overrides a command, most of them with the default that stood there: half a second",
+    ),
     Edit("fairseq/config/config.yaml", r"\A# @package _group_\n", "", 1, "a header that hydra 1.3 warns of"),
     Edit(
         "fairseq_cli/hydra_train.py",

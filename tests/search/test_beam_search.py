@@ -207,6 +207,16 @@ def test_a_row_that_only_fills_the_beam_ends_nothing():
     assert len(beams.ended[0]) == 1
 
 
+def test_what_only_filled_the_beam_makes_room_for_the_next_best():
+    """As fairseq has it, the candidate in the place of the row that only filled the beam stands back once."""
+    beams = Beams(batch=1, beam=2, eos=EOS)
+    beams.advance([[-1.0, -2.0]], [[EOS, 5]], [[0, 0]], is_last=False)
+    assert beams.advance([[-3.0, -4.0, -5.0, -6.0]], [[6, 7, 8, 9]], [[0, 1, 0, 0]], is_last=False) == [0]
+    assert beams.history[1].pieces == [6, 8]
+    beams.advance([[-3.0, -4.0, -5.0, -6.0]], [[6, 7, 8, 9]], [[0, 1, 0, 0]], is_last=False)
+    assert beams.history[2].pieces == [6, 7]
+
+
 def test_the_last_step_ends_a_sentence_with_fewer():
     beams = Beams(batch=1, beam=3, eos=EOS)
     last = [[-1.0, -math.inf, -math.inf]]
