@@ -69,7 +69,6 @@ def serve(kind: str, requests: socket.socket):
 
     if kind == "fairseq":
         import fairseq  # noqa: F401
-        import torch._dynamo  # noqa: F401  which an optimizer's first step imports, in more than two seconds
 
     while True:
         message, streams, _, _ = socket.recv_fds(requests, SIZE, 3)

@@ -51,6 +51,14 @@ TRAINING_EDITS = [
         1,
         "a resumed training logged into meters that were no longer saved: the sums in its checkpoints stood still",
     ),
+    # --- the start of a training ------------------------------------------------------------------------------------
+    Edit(
+        "fairseq/optim/__init__.py",
+        r"^from omegaconf import DictConfig$",
+        r"\g<0>\n\nfrom fairseq.optim.compiler_stays_out import keep_out\n\nkeep_out()",
+        1,
+        "torch imported its compiler when the first optimizer was made: two seconds of every start",
+    ),
     # --- Adam -------------------------------------------------------------------------------------------------------
     Edit(
         "fairseq/optim/adam.py",

@@ -32,6 +32,15 @@ def test_fairseq_is_imported_without_a_warning(tmp_path):
     assert finished.returncode == 0, finished.stderr
 
 
+def test_a_training_does_not_wait_for_torchs_compiler(data_bin, tmp_path):
+    program = "import sys; from fairseq_cli.train import cli_main; cli_main(); print('torch._dynamo' in sys.modules)"
+    options = ["--arch", "transformer", *TINY, *ADAM, "--max-update", "2", "--save-dir", tmp_path]
+    command = [sys.executable, "-c", program, data_bin, *QUICK, *options]
+    finished = subprocess.run([*map(str, command)], capture_output=True, text=True, env=environment())
+    assert finished.stdout.splitlines()[-1:] == ["False"], finished.stderr
+    assert (tmp_path / "checkpoint_last.pt").exists()
+
+
 @pytest.mark.parametrize("version", ["2.13.0a0+git1234", "2.6.0a0+ecf3bae40a.nv25.01", "2.13.0.dev20260601+cpu"])
 def test_a_torch_that_is_no_release_runs_a_transformer(version, monkeypatch):
     monkeypatch.setattr(torch, "__version__", version)
