@@ -65,7 +65,7 @@ def serve(kind: str, requests: socket.socket):
     """Fork for each request and answer with its exit status; a fork returns what it shall run."""
     import hydra  # noqa: F401
     import numpy as np
-    import torch
+    import torch  # noqa: F401
 
     if kind == "fairseq":
         import fairseq  # noqa: F401
