@@ -55,7 +55,7 @@ def report_bits(jobs: list[Job], table: Table, command: list[str]) -> Report:
 def _row(job: Job, command: list[str]) -> list:
     state, progress = job.state, job.state["progress"]
     bits = read_state(job.folder / "test.json")["bits"]
-    took = [progress["updates"], progress["minutes"], progress["tokens"], state["parameters"]]
+    took = [progress["updates"], round(progress["minutes"], 2), progress["tokens"], state["parameters"]]
     return [job.name, job.seed, bits, *took, state["hardware"], state["commit"], recompute(job, command)]
 
 

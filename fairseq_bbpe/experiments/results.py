@@ -58,7 +58,7 @@ def rows_of(job: Job, split: str, command: list[str], corpus: dict[str, Any]) ->
         "trainable": state.get("trainable", 0),
         "budget": str(job.budget) if not job.system.frozen else "-",
         "updates": progress["updates"],
-        "minutes": progress["minutes"],
+        "minutes": round(progress["minutes"], 2),
         "sentences_seen": progress["sentences"],
         "tokens_seen": progress["tokens"],
         "train_sentences_s": f"{progress['sentences'] / seconds:.1f}" if seconds else "-",

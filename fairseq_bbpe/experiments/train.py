@@ -149,7 +149,7 @@ def progress_of(folder: Path) -> dict[str, float]:
     return {
         "updates": loaded["optimizer_history"][-1]["num_updates"],
         "epochs": iterator["epoch"] - 1,
-        "minutes": round(extra["previous_training_time"] / 60, 2),
+        "minutes": round(extra["previous_training_time"] / 60, 4),
         "tokens": int(meters["wpb"]["sum"]) if "wpb" in meters else 0,
         "sentences": int(meters["bsz"]["sum"]) if "bsz" in meters else 0,
     }
