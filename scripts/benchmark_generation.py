@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Generation speed: sentences/s of this project's decoder over fairseq's own, with one model's weights and search.
+"""Generation speed: sentences/s of this project's decoder and beam search over fairseq's own, with one model's weights.
 
 Or, with --valid-utf8, of the search that keeps to valid UTF-8 over the same search without that rule.
 

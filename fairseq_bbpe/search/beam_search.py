@@ -57,7 +57,7 @@ class BeamSearchGenerator(SequenceGenerator):
             chosen = torch.tensor(newest.pieces, device=device)
             tokens = torch.cat([tokens_before, chosen.unsqueeze(1)], dim=1)
             scores = torch.tensor(newest.scores, dtype=lprobs.dtype, device=device).view(len(going_on), -1, 1)
-        return [self._hypotheses(ended, attention, source.device) for ended in beams.ended]
+        return [self._hypotheses(ended, attention, device) for ended in beams.ended]
 
     def _only_searches(self, net_input: dict) -> bool:
         search = self.search
