@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import NamedTuple
 
 
@@ -29,7 +30,10 @@ class Ended(NamedTuple):
 class _Sentence:
     number: int
     idle: list[bool]
-    """Of each row, whether it only fills the beam: what it would go on with has ended."""
+    """Of each row, whether it only fills the beam, since too few candidates went on.
+
+    fairseq holds this against whatever candidate takes the row's place next: it ends nothing, and stands back once.
+    """
 
 
 class Beams:
@@ -75,47 +79,49 @@ class Beams:
         """
         chosen, going_on = Chosen([], [], []), []
         for place, sentence in enumerate(self.searched):
-            own_scores, own_pieces, own_rows = scores[place], pieces[place], rows[place]
             first_row = place * self.beam
-            order = self._order(sentence, first_row, own_scores, own_pieces, own_rows, is_last)
-            if order is None:
-                continue
+            own_scores, own_pieces, own_rows = scores[place], pieces[place], rows[place]
+            if self.eos in own_pieces or True in sentence.idle:
+                ends = self._end(sentence, first_row, own_scores, own_pieces, own_rows)
+                ended = len(self.ended[sentence.number])
+                if ended == self.beam or (ended and is_last):
+                    continue
+                order = self._order(sentence, ends)
+                own_scores = [own_scores[candidate] for candidate in order]
+                own_pieces = [own_pieces[candidate] for candidate in order]
+                own_rows = [own_rows[candidate] for candidate in order]
             going_on.append(place)
-            chosen.scores.extend(own_scores[candidate] for candidate in order)
-            chosen.pieces.extend(own_pieces[candidate] for candidate in order)
-            chosen.parents.extend(first_row + own_rows[candidate] for candidate in order)
+            chosen.scores.extend(own_scores[: self.beam])
+            chosen.pieces.extend(own_pieces[: self.beam])
+            chosen.parents.extend([first_row + row for row in own_rows[: self.beam]])
         self.searched = [self.searched[place] for place in going_on]
         self.history.append(chosen)
         return going_on
 
-    def _order(
-        self,
-        sentence: _Sentence,
-        first_row: int,
-        scores: list[float],
-        pieces: list[int],
-        rows: list[int],
-        is_last: bool,
-    ) -> list[int] | None:
-        """The candidates for a sentence's rows; None if its search is over."""
-        if self.eos not in pieces and True not in sentence.idle:
-            return list(range(self.beam))
-        ended = self.ended[sentence.number]
+    def _end(
+        self, sentence: _Sentence, first_row: int, scores: list[float], pieces: list[int], rows: list[int]
+    ) -> list[bool]:
+        """Keep a sentence's hypotheses that end; of each candidate, whether it is the end of one."""
         ends = [piece == self.eos and score > -math.inf for piece, score in zip(pieces, scores, strict=True)]
-        ends_now = [end and not idle for end, idle in zip(ends, sentence.idle, strict=False)]
-        for candidate, ends_here in enumerate(ends_now):
-            if ends_here and len(ended) < self.beam:
+        ended = self.ended[sentence.number]
+        for candidate, (end, idle) in enumerate(zip(ends, sentence.idle, strict=False)):  # the best `beam`
+            if end and not idle and len(ended) < self.beam:
                 ended.append(self._trace(first_row + rows[candidate], scores[candidate]))
-        if any(ends_now) and (len(ended) == self.beam or is_last):
-            return None
-        ends[: self.beam] = [end or idle for end, idle in zip(ends, sentence.idle, strict=False)]
-        order = sorted(range(len(ends)), key=ends.__getitem__)[: self.beam]  # a stable order: the best first
-        sentence.idle = [ends[candidate] for candidate in order]
+        return ends
+
+    def _order(self, sentence: _Sentence, ends: list[bool]) -> list[int]:
+        """The candidates for a sentence's rows, best first; what only fills the beam comes last."""
+        behind = [end or idle for end, idle in zip_longest(ends, sentence.idle, fillvalue=False)]
+        order = sorted(range(len(ends)), key=behind.__getitem__)[: self.beam]
+        sentence.idle = [behind[candidate] for candidate in order]
         return order
 
     def _trace(self, row: int, score: float) -> Ended:
         """The hypothesis that ends in `row` of this step."""
-        backwards = [(self.eos, score, row)]
+        backwards = Ended([self.eos], [score], [row])
         for step in reversed(self.history):
-            backwards.append((step.pieces[row], step.scores[row], row := step.parents[row]))
-        return Ended(*map(list, zip(*reversed(backwards), strict=True)))
+            backwards.pieces.append(step.pieces[row])
+            backwards.scores.append(step.scores[row])
+            row = step.parents[row]
+            backwards.rows.append(row)
+        return Ended(backwards.pieces[::-1], backwards.scores[::-1], backwards.rows[::-1])

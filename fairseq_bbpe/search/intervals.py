@@ -56,7 +56,7 @@ class IntervalSearch(LengthBoundedGenerator):
             found = BeamSearchGenerator._generate(self, of_these, prefix_tokens=prefix, **options)
             for row, hypotheses in zip(rows.tolist(), found, strict=True):
                 best[row] += hypotheses
-        return [sorted(each, key=lambda hypothesis: -hypothesis["score"])[: self.beam_size] for each in best]
+        return [sorted(each, key=lambda hypothesis: -float(hypothesis["score"]))[: self.beam_size] for each in best]
 
     def _candidates(self, source: Tensor, shortest: Tensor, longest: Tensor) -> list[tuple[int, int, int, int]]:
         """Row, statistics, shortest and longest length of each candidate; at least one for each sentence (B, S)."""

@@ -5,21 +5,15 @@ from __future__ import annotations
 import math
 
 import torch
-from fairseq.search import Search
 from torch import Tensor
 
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.search.around import SearchAround
 from fairseq_bbpe.search.beam_search import BeamSearchGenerator
 
 
-class LengthBounds(Search):
+class LengthBounds(SearchAround):
     """Any of fairseq's searches, with a shortest and a longest length for every sentence of the batch."""
-
-    def __init__(self, tgt_dict, search: Search) -> None:
-        super().__init__(tgt_dict)
-        self.search = search
-        self.supports_constraints = search.supports_constraints
-        self.stop_on_max_len = search.stop_on_max_len
 
     def set_bounds(self, shortest: Tensor, longest: Tensor) -> None:
         """Lengths (B,), end of sentence included, between which the coming search must end."""
@@ -42,16 +36,7 @@ class LengthBounds(Search):
     def prune_sentences(self, batch_idxs: Tensor) -> None:
         """Forget the sentences that are finished."""
         self.shortest, self.longest = self.shortest[batch_idxs], self.longest[batch_idxs]
-        self.search.prune_sentences(batch_idxs)
-
-    def set_src_lengths(self, src_lengths) -> None:
-        self.search.set_src_lengths(src_lengths)
-
-    def init_constraints(self, batch_constraints, beam_size) -> None:
-        self.search.init_constraints(batch_constraints, beam_size)
-
-    def update_constraints(self, active_hypos) -> None:
-        self.search.update_constraints(active_hypos)
+        super().prune_sentences(batch_idxs)
 
 
 class LengthBoundedGenerator(BeamSearchGenerator):

@@ -9,6 +9,7 @@ import torch
 from fairseq.search import BeamSearch, LengthConstrainedBeamSearch, Sampling, Search
 from torch import Tensor
 
+from fairseq_bbpe.search.around import SearchAround
 from fairseq_bbpe.search.length_bounds import LengthBounds
 from fairseq_bbpe.search.utf8_automaton import LOOKBACK, START, STATES, PieceAutomaton
 
@@ -48,7 +49,7 @@ def set_longest(generator, sample: dict) -> None:
     bounds.longest = source.new_tensor([longest + 1])
 
 
-class ValidUTF8Search(Search):
+class ValidUTF8Search(SearchAround):
     """Take the step of `search`; where that chose a piece that valid text cannot have there, mask all such and repeat.
 
     So what is valid without the rule comes out the same to the last bit. Of several hypotheses, samples or beams of one
@@ -64,11 +65,8 @@ class ValidUTF8Search(Search):
     """
 
     def __init__(self, tgt_dict, search: Search, automaton: PieceAutomaton, bounds: Bounds) -> None:
-        super().__init__(tgt_dict)
-        self.search = search
+        super().__init__(tgt_dict, search)
         self.bounds = bounds
-        self.supports_constraints = search.supports_constraints
-        self.stop_on_max_len = search.stop_on_max_len
         forbidden = torch.from_numpy(~automaton.allowed_with_room())
         self.largest_room = len(forbidden) - 1
         self.forbidden = forbidden.view(-1, forbidden.size(-1))  # (rooms * 8, V)
@@ -140,15 +138,3 @@ class ValidUTF8Search(Search):
         if not isinstance(self.search, Sampling):  # samples live alone, but one beam is enough for a sentence
             alive = alive.any(dim=1, keepdim=True)
         return masked if alive.all() else torch.where(alive.unsqueeze(-1), masked, lprobs)
-
-    def set_src_lengths(self, src_lengths) -> None:
-        self.search.set_src_lengths(src_lengths)
-
-    def init_constraints(self, batch_constraints, beam_size) -> None:
-        self.search.init_constraints(batch_constraints, beam_size)
-
-    def prune_sentences(self, batch_idxs: Tensor) -> None:
-        self.search.prune_sentences(batch_idxs)
-
-    def update_constraints(self, active_hypos) -> None:
-        self.search.update_constraints(active_hypos)

@@ -79,7 +79,7 @@ class SubBatchTranslation(SubBatchStatistics, TranslationBBPE):
         `--score-reference` scores each reference under its own interval.
         """
         other = any(getattr(args, option, None) for option in OTHER_SEARCHES)
-        other = other or getattr(args, "diverse_beam_groups", -1) > 0 or getattr(args, "diversity_rate", -1) > 0
+        other = other or getattr(args, "diverse_beam_groups", -1) > 0 or getattr(args, "diversity_rate", -1) > -1
         if seq_gen_cls is None and not other:
             for model in models:
                 self._buckets(model)

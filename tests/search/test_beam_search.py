@@ -27,7 +27,7 @@ def dictionary(symbols: int) -> Dictionary:
 
 class RandomEncoder(nn.Module):
     def forward_torchscript(self, net_input):
-        return {"encoder_out": [net_input["src_tokens"]]}
+        return {"encoder_out": [net_input["src_tokens"].long()]}
 
     def reorder_encoder_out(self, encoder_out, order):
         return {"encoder_out": [encoder_out["encoder_out"][0].index_select(0, order)]}
@@ -36,7 +36,7 @@ class RandomEncoder(nn.Module):
 class RandomDecoder(nn.Module):
     """Any distribution whatever after every prefix and source: what an untrained network of some depth would give."""
 
-    def __init__(self, symbols: int, seed: int, weights: bool):
+    def __init__(self, symbols: int, seed: int, weights: bool | torch.dtype):
         super().__init__()
         draw = torch.Generator().manual_seed(seed)
         self.mix = torch.randn(64, 16, generator=draw)
@@ -48,12 +48,15 @@ class RandomDecoder(nn.Module):
         state = self.mix[source].sum(1)
         for token in tokens.unbind(1):
             state = torch.sin(2 * state.roll(1, 1) + self.mix[token])
-        attention = torch.softmax(self.mix[source][..., 0] * state[:, :1], dim=1).unsqueeze(1)
+        attention = torch.softmax(self.mix[source][..., 0] * state[:, :1], dim=1)
+        attention = attention.unsqueeze(1).repeat(1, tokens.size(1), 1)  # that of the last is read
+        if isinstance(self.weights, torch.dtype):
+            attention = attention.to(self.weights)
         return (state @ self.out).unsqueeze(1), {"attn": [attention if self.weights else None]}
 
 
 class RandomModel(nn.Module):
-    def __init__(self, symbols: int, seed: int = 0, weights: bool = False, broken: float | None = None):
+    def __init__(self, symbols: int, seed: int = 0, weights: bool | torch.dtype = False, broken: float | None = None):
         super().__init__()
         self.encoder, self.decoder = RandomEncoder(), RandomDecoder(symbols, seed, weights)
         self.broken = broken
@@ -90,13 +93,79 @@ def assert_same(ours, theirs):
         assert [h["tokens"].tolist() for h in mine] == [h["tokens"].tolist() for h in other]
         for a, b in zip(mine, other, strict=True):
             assert a.keys() == b.keys()
-            assert torch.equal(a["score"], b["score"])
-            assert torch.equal(a["positional_scores"], b["positional_scores"])
-            torch.testing.assert_close(a["attention"], b["attention"], atol=0, rtol=0)
+            for key in ("score", "positional_scores", "attention"):
+                torch.testing.assert_close(a[key], b[key], atol=0, rtol=0, check_dtype=True)
 
 
 def sources(rows: int, width: int = 5):
     return torch.randint(4, 64, (rows, width), generator=torch.Generator().manual_seed(rows))
+
+
+class Rounded(RandomModel):
+    """Log-probabilities of few values: hypotheses tie."""
+
+    def get_normalized_probs(self, net_output, log_probs, sample):
+        return (2 * super().get_normalized_probs(net_output, log_probs, sample)).round() / 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_hypotheses_that_tie_come_in_fairseqs_order(seed):
+    """From 17 numbers on, fairseq's sort keeps no order of those that are the same."""
+    assert_same(*both(lambda: Rounded(30, seed), 30, sources(2), beam_size=20, max_len_b=6))
+
+
+class Half(RandomModel):
+    """Half precision, as an adaptive softmax gives it; the others' log_softmax gives float32."""
+
+    def get_normalized_probs(self, net_output, log_probs, sample):
+        return super().get_normalized_probs(net_output, log_probs, sample).to(torch.bfloat16)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("len_penalty", [1.0, 0.3])
+def test_scores_in_half_precision_are_fairseqs(seed, len_penalty):
+    half = both(lambda: Half(12, seed), 12, sources(3), beam_size=4, max_len_b=9, len_penalty=len_penalty)
+    assert_same(*half)
+    assert half[0][0][0]["score"].dtype is torch.bfloat16
+
+
+def test_attention_in_half_precision_is_given_in_float32():
+    found = both(lambda: RandomModel(12, weights=torch.bfloat16), 12, sources(3), beam_size=3, max_len_b=9)
+    assert_same(*found)
+    assert found[0][0][0]["attention"].dtype is torch.float32
+
+
+def test_only_the_last_pieces_attention_is_kept(monkeypatch):
+    """A decoder that starts anew in each step gives the weights of all pieces so far, of which a search needs one's."""
+    kept = []
+    hypotheses = BeamSearchGenerator._hypotheses
+    monkeypatch.setattr(BeamSearchGenerator, "_hypotheses", lambda *given: kept.extend(given[2]) or hypotheses(*given))
+    models = [RandomModel(12, weights=True)]
+    generator = BeamSearchGenerator(models, dictionary(8), beam_size=3, max_len_b=9)
+    generator.generate(models, {"net_input": {"src_tokens": sources(2)}})
+    assert len(kept) > 2
+    assert [each.untyped_storage().nbytes() for each in kept] == [4 * each.numel() for each in kept]
+
+
+def test_sources_need_not_be_pieces():
+    """Those of a speech model are numbers, and its targets pieces all the same."""
+    assert_same(*both(lambda: RandomModel(12), 12, sources(2).float(), beam_size=3, max_len_b=6))
+
+
+class FewGoOn(RandomModel):
+    """Only two hypotheses have a probability: the end, and one piece and the end."""
+
+    def get_normalized_probs(self, net_output, log_probs, sample):
+        found = torch.full_like(net_output[0], -math.inf)
+        found[..., [EOS, 5]] = math.log(0.5)
+        return found
+
+
+def test_fewer_hypotheses_than_the_beam_are_given_as_they_are():
+    models = [FewGoOn(12)]
+    generator = BeamSearchGenerator(models, dictionary(8), beam_size=6, max_len_b=1, min_len=0)
+    (found,) = generator.generate(models, {"net_input": {"src_tokens": sources(1)}})
+    assert sorted(h["tokens"].tolist() for h in found) == [[EOS], [5, EOS]]
 
 
 @given(

@@ -1,6 +1,7 @@
 """Search over target-length intervals: candidates, bounds, statistics, ranking, memory (Section 6)."""
 
 import math
+from argparse import Namespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from test_bytenet import END, PAD, build, dictionary, sentences, trained  # noqa
 
 from fairseq_bbpe.errors import UserError  # noqa: E402
 from fairseq_bbpe.search.intervals import IntervalSearch  # noqa: E402
+from fairseq_bbpe.tasks.translation_sub_batch import SubBatchTranslation, SubBatchTranslationConfig  # noqa: E402
 
 OPTIONS = {"beam_size": 3, "max_len_a": 1.0, "max_len_b": 20}
 ENDS = {0: (1, 20), 2: (21, math.inf)}  # lengths that the fixture's two sets of statistics serve
@@ -29,6 +31,17 @@ def search(models, source, prefix=None, **options):
     generator = IntervalSearch(models, dictionary(), **{**OPTIONS, **options})
     sample = {"net_input": {"src_tokens": source, "src_lengths": source.ne(PAD).sum(1)}}
     return generator.generate(models, sample, prefix_tokens=prefix)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{}, {"sampling": True}, {"diverse_beam_groups": 2}, {"diversity_rate": 0.0}, {"match_source_len": True}],
+    ids=str,
+)
+def test_only_a_plain_beam_searches_over_intervals(model, other):
+    task = SubBatchTranslation(SubBatchTranslationConfig(data="none"), dictionary(), dictionary())
+    generator = task.build_generator([model], Namespace(beam=2, **other))
+    assert isinstance(generator, IntervalSearch) == (not other)
 
 
 def log_probabilities(model, source, tokens, statistics):
