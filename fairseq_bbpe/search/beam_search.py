@@ -51,7 +51,7 @@ class BeamSearchGenerator(SequenceGenerator):
             if weights is not None:  # a copy: they may be a view of every step's
                 attention.append(weights.to(torch.float, copy=True))
             lprobs = self._allowed(lprobs, step, last).view(len(beams.searched), -1, lprobs.size(-1))
-            going_on = beams.advance(*self._best_candidates(step, lprobs, scores, tokens), is_last=step == last)
+            going_on = beams.advance(*self._best_candidates(step, lprobs, scores, tokens))
             if not beams.searched:
                 break
             if len(going_on) < len(lprobs):

@@ -40,7 +40,7 @@ class Beams:
     """The hypotheses of a batch of sentences, each with a beam of as many rows.
 
     As in fairseq, a candidate ends its hypothesis if it is among the best `beam` of its sentence, whose search is over
-    when `beam` hypotheses have ended or the last step is done.
+    when `beam` hypotheses have ended.
 
     Args:
         batch: sentences
@@ -48,9 +48,9 @@ class Beams:
         eos: the piece that ends a hypothesis
 
     >>> beams = Beams(batch=1, beam=1, eos=2)
-    >>> beams.advance([[-0.5, -0.75]], [[7, 2]], [[0, 0]], is_last=False)
+    >>> beams.advance([[-0.5, -0.75]], [[7, 2]], [[0, 0]])
     [0]
-    >>> beams.advance([[-1.0, -2.5]], [[2, 8]], [[0, 0]], is_last=False)
+    >>> beams.advance([[-1.0, -2.5]], [[2, 8]], [[0, 0]])
     []
     >>> beams.ended
     [[Ended(pieces=[7, 2], scores=[-0.5, -1.0], rows=[0, 0])]]
@@ -63,16 +63,13 @@ class Beams:
         """The sentences whose search goes on, in the order of their rows."""
         self.history: list[Chosen] = []
 
-    def advance(
-        self, scores: list[list[float]], pieces: list[list[int]], rows: list[list[int]], is_last: bool
-    ) -> list[int]:
+    def advance(self, scores: list[list[float]], pieces: list[list[int]], rows: list[list[int]]) -> list[int]:
         """Take a step: end hypotheses, and choose what to go on with.
 
         Args:
             scores: of each sentence's candidates, best first: sums of log-probabilities
             pieces: what each candidate adds
             rows: to which of its sentence's rows
-            is_last: whether no step follows
 
         Returns:
             which of the sentences searched go on, whose rows are the next step's
@@ -83,8 +80,7 @@ class Beams:
             own_scores, own_pieces, own_rows = scores[place], pieces[place], rows[place]
             if self.eos in own_pieces or True in sentence.idle:
                 ends = self._end(sentence, first_row, own_scores, own_pieces, own_rows)
-                ended = len(self.ended[sentence.number])
-                if ended == self.beam or (ended and is_last):
+                if len(self.ended[sentence.number]) == self.beam:
                     continue
                 order = self._order(sentence, ends)
                 own_scores = [own_scores[candidate] for candidate in order]

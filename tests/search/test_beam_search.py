@@ -161,6 +161,19 @@ class FewGoOn(RandomModel):
         return found
 
 
+def test_as_many_pieces_as_the_models_positions_allow():
+    found = both(lambda: RandomModel(12), 12, sources(3), beam_size=3, min_len=39, max_len_b=100)
+    assert_same(*found)
+    assert {len(h["tokens"]) for each in found[0] for h in each} == {40}
+
+
+def test_more_pieces_at_least_than_at_most_are_refused():
+    models = [RandomModel(12)]
+    generator = BeamSearchGenerator(models, dictionary(8), min_len=5, max_len_b=4)
+    with pytest.raises(AssertionError, match="min_len"):
+        generator.generate(models, {"net_input": {"src_tokens": sources(2)}})
+
+
 def test_fewer_hypotheses_than_the_beam_are_given_as_they_are():
     models = [FewGoOn(12)]
     generator = BeamSearchGenerator(models, dictionary(8), beam_size=6, max_len_b=1, min_len=0)
@@ -249,7 +262,7 @@ class LanguageModel(nn.Module):
 def test_what_ends_below_the_best_is_not_kept():
     """A beam of 2: of four candidates, the end of a sentence counts as the first or second best."""
     beams = Beams(batch=1, beam=2, eos=EOS)
-    assert beams.advance([[-1.0, -2.0, -3.0, -4.0]], [[5, 6, EOS, 7]], [[0, 0, 0, 0]], is_last=False) == [0]
+    assert beams.advance([[-1.0, -2.0, -3.0, -4.0]], [[5, 6, EOS, 7]], [[0, 0, 0, 0]]) == [0]
     assert beams.ended == [[]]
     assert beams.history[0].pieces == [5, 6]
 
@@ -257,10 +270,10 @@ def test_what_ends_below_the_best_is_not_kept():
 def test_a_sentence_goes_on_until_as_many_as_its_beam_have_ended():
     beams = Beams(batch=2, beam=2, eos=EOS)
     first = [[-1.0, -2.0, -3.0, -4.0], [-1.0, -1.5, -2.0, -3.0]]
-    assert beams.advance(first, [[EOS, 5, 6, 7], [5, 6, 7, 8]], [[0] * 4, [0] * 4], is_last=False) == [0, 1]
+    assert beams.advance(first, [[EOS, 5, 6, 7], [5, 6, 7, 8]], [[0] * 4, [0] * 4]) == [0, 1]
     assert beams.history[0].pieces == [5, 6, 5, 6]
     second = [[-2.5, -2.6, -2.7, -2.8], [-2.0, -2.5, -3.0, -3.5]]
-    assert beams.advance(second, [[EOS, 7, 8, 9], [8, 7, 6, 5]], [[1, 0, 0, 1], [1, 0, 0, 1]], is_last=False) == [1]
+    assert beams.advance(second, [[EOS, 7, 8, 9], [8, 7, 6, 5]], [[1, 0, 0, 1], [1, 0, 0, 1]]) == [1]
     assert [each.pieces for each in beams.ended[0]] == [[EOS], [6, EOS]]
     assert [each.scores for each in beams.ended[0]] == [[-1.0], [-3.0, -2.5]]
     assert [each.rows for each in beams.ended[0]] == [[0], [0, 1]]
@@ -270,24 +283,23 @@ def test_a_sentence_goes_on_until_as_many_as_its_beam_have_ended():
 def test_a_row_that_only_fills_the_beam_ends_nothing():
     """Two candidates alone, one of which ends: the other goes on, beside a row that must not end once more."""
     beams = Beams(batch=1, beam=2, eos=EOS)
-    assert beams.advance([[-1.0, -2.0]], [[EOS, 5]], [[0, 0]], is_last=False) == [0]
+    assert beams.advance([[-1.0, -2.0]], [[EOS, 5]], [[0, 0]]) == [0]
     assert beams.history[0].pieces == [5, EOS]
-    assert beams.advance([[-3.0, -4.0, -5.0, -6.0]], [[6, EOS, 7, 8]], [[0, 1, 0, 0]], is_last=False) == [0]
+    assert beams.advance([[-3.0, -4.0, -5.0, -6.0]], [[6, EOS, 7, 8]], [[0, 1, 0, 0]]) == [0]
     assert len(beams.ended[0]) == 1
 
 
 def test_what_only_filled_the_beam_makes_room_for_the_next_best():
     """As fairseq has it, the candidate in the place of the row that only filled the beam stands back once."""
     beams = Beams(batch=1, beam=2, eos=EOS)
-    beams.advance([[-1.0, -2.0]], [[EOS, 5]], [[0, 0]], is_last=False)
-    assert beams.advance([[-3.0, -4.0, -5.0, -6.0]], [[6, 7, 8, 9]], [[0, 1, 0, 0]], is_last=False) == [0]
+    beams.advance([[-1.0, -2.0]], [[EOS, 5]], [[0, 0]])
+    assert beams.advance([[-3.0, -4.0, -5.0, -6.0]], [[6, 7, 8, 9]], [[0, 1, 0, 0]]) == [0]
     assert beams.history[1].pieces == [6, 8]
-    beams.advance([[-3.0, -4.0, -5.0, -6.0]], [[6, 7, 8, 9]], [[0, 1, 0, 0]], is_last=False)
+    beams.advance([[-3.0, -4.0, -5.0, -6.0]], [[6, 7, 8, 9]], [[0, 1, 0, 0]])
     assert beams.history[2].pieces == [6, 7]
 
 
-def test_the_last_step_ends_a_sentence_with_fewer():
+def test_what_has_no_probability_ends_nothing():
     beams = Beams(batch=1, beam=3, eos=EOS)
-    last = [[-1.0, -math.inf, -math.inf]]
-    assert beams.advance(last, [[EOS, 4, 5]], [[0, 0, 0]], is_last=True) == []
-    assert len(beams.ended[0]) == 1
+    assert beams.advance([[-1.0, -math.inf, -math.inf]], [[4, EOS, 5]], [[0, 0, 0]]) == [0]
+    assert beams.ended == [[]]
