@@ -50,7 +50,8 @@ class DepthwiseConv(nn.Module):
 class BiGRU(nn.Module):
     """x_ctx = BiGRU(x): half the channels have read the sentence from its start, half from its end.
 
-    The state stays zero in padding, on either side: no packing, and no wait for the lengths on a GPU.
+    The state stays zero in padding, on either side: no packing, and no wait for the lengths on a GPU. It starts close
+    to each position's own tanh(x), which the paper leaves open.
 
     Shape:
         - x: ``(B, T, C)`` with even C, padding_mask: ``(B, T)``, True at padding
@@ -64,6 +65,22 @@ class BiGRU(nn.Module):
         if dim % 2:
             raise ValueError(f"a Bi-GRU splits its width in two: {dim} is odd")
         self.gru = nn.GRU(dim, dim // 2, num_layers=layers, bidirectional=True, batch_first=True)
+        self._start_close_to_the_input()
+
+    @torch.no_grad()
+    def _start_close_to_the_input(self) -> None:
+        """n = tanh(x) in each direction's channels, and z around sigmoid(-2): a state begins as mostly its own input.
+
+        As with the convolution: a decoder begins to read its source sooner if its embeddings are not blurred.
+        """
+        hidden = self.gru.hidden_size
+        update, new = slice(hidden, 2 * hidden), slice(2 * hidden, None)
+        for depth in range(self.gru.num_layers):
+            for direction, first in (("", 0), ("_reverse", hidden)):
+                self.gru.get_parameter(f"bias_ih_l{depth}{direction}")[update] = -2
+                self.gru.get_parameter(f"weight_hh_l{depth}{direction}")[new] = 0
+                of_input = torch.eye(hidden, 2 * hidden).roll(first, 1)
+                self.gru.get_parameter(f"weight_ih_l{depth}{direction}")[new] = of_input
 
     def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
         # B x T -> T x B x 1

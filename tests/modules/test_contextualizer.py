@@ -8,7 +8,8 @@ from fairseq_bbpe.modules.contextualizer import BiGRU, DepthwiseConv
 
 DIM = 8
 CONV = with_random_filters(DepthwiseConv(DIM))
-LAYERS = [CONV, DepthwiseConv(DIM, kernel_size=3, layers=2), BiGRU(DIM), BiGRU(DIM, layers=2)]
+GRU = with_random_filters(BiGRU(DIM))
+LAYERS = [CONV, DepthwiseConv(DIM, kernel_size=3, layers=2), GRU, with_random_filters(BiGRU(DIM, layers=2))]
 
 
 def _identify(layer):
@@ -37,7 +38,7 @@ def test_a_sentence_is_the_same_in_any_batch(layer, left):
     assert together[padding].abs().max() == 0
 
 
-@pytest.mark.parametrize(("layer", "reach"), [(CONV, 2), (DepthwiseConv(DIM, 3, layers=2), 2), (BiGRU(DIM), 99)])
+@pytest.mark.parametrize(("layer", "reach"), [(CONV, 2), (DepthwiseConv(DIM, 3, layers=2), 2), (GRU, 99)])
 def test_a_position_sees_exactly_its_context(layer, reach):
     for parameter in layer.parameters():
         parameter.data.abs_()  # and inputs above zero: no ReLU between layers may hide what is seen
@@ -67,7 +68,7 @@ def test_an_odd_width_is_refused_by_the_gru():
 @pytest.mark.parametrize("layers", [1, 2])
 def test_the_gru_runs_under_autocast(layers):
     torch.manual_seed(0)
-    layer, x = BiGRU(DIM, layers), torch.randn(3, 7, DIM)
+    layer, x = with_random_filters(BiGRU(DIM, layers)), torch.randn(3, 7, DIM)
     expected = layer(x, _no_padding(x))
     with torch.autocast("cpu", torch.bfloat16):
         out = layer(x, _no_padding(x))
@@ -80,3 +81,19 @@ def test_one_convolution_starts_as_no_context():
     mask = torch.tensor([[False] * 5, [False] * 3 + [True] * 2])
     assert torch.equal(DepthwiseConv(DIM)(x, mask), x.masked_fill(mask.unsqueeze(-1), 0))
     assert DepthwiseConv(DIM, 3, layers=2)(x, mask).sub(x)[0].abs().min() > 0
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_gru_starts_close_to_each_positions_own_input(layers):
+    """Forward in the first half of the channels, backward in the other; what is left of others' inputs is little."""
+    torch.manual_seed(0)
+    x = torch.randn(4, 12, 64, requires_grad=True)
+    found = BiGRU(64, layers)(x, _no_padding(x))
+    own = x
+    for _ in range(layers):
+        own = own.tanh()
+    assert torch.corrcoef(torch.stack([own.flatten(), found.flatten()]))[0, 1] > 0.9
+    found[:, 5, :].square().sum().backward()
+    seen = x.grad.abs().sum(dim=(0, 2))
+    assert seen[5] > 3 * seen[4] > 0
+    assert seen[5] > 3 * seen[6] > 0
