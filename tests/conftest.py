@@ -47,6 +47,13 @@ def environment(threads: int = 1) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
 
 
+def warm_environment(**variables) -> dict[str, str]:
+    """Of a shell whose commands, and whose commands' commands, are run by warm processes, each with one thread."""
+    scripts = SERVERS.scripts(BIN)
+    path = os.pathsep.join([str(scripts), str(BIN), os.environ["PATH"]])
+    return {**environment(), "PATH": path, "WARM_PYTHON": str(scripts / "python"), **variables}
+
+
 def interruptible() -> None:
     """For `preexec_fn`: what runs in the background, or under nohup, may have been told to ignore these."""
     for ignored in (signal.SIGINT, signal.SIGHUP):
@@ -56,11 +63,11 @@ def interruptible() -> None:
 def run(*command, cwd=ROOT, stdin="", status=0, threads=1) -> subprocess.CompletedProcess:
     """Run one of the environment's commands and check its exit status, None for any but 0; output is text."""
     program, *arguments = map(str, command)
-    words, env = [str(BIN / program), *arguments], environment(threads)
+    words = [str(BIN / program), *arguments]
     if program.startswith("fairseq-") and threads == 1:
-        finished = SERVERS.run(words, cwd, env, stdin)
+        finished = SERVERS.run(words, cwd, warm_environment(), stdin)
     else:
-        finished = subprocess.run(words, cwd=cwd, input=stdin, capture_output=True, text=True, env=env)
+        finished = subprocess.run(words, cwd=cwd, input=stdin, capture_output=True, text=True, env=environment(threads))
     output = finished.stdout[-3000:] + finished.stderr[-3000:]
     assert (finished.returncode != 0) if status is None else (finished.returncode == status), output
     return finished

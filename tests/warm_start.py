@@ -1,68 +1,90 @@
 """Commands without the seconds that importing torch and fairseq takes: forks of a process that has imported them.
 
 It would be half of all the time of the tests. What runs is the command's own script in a process of its
-own, with its own arguments, folder, environment, standard streams and exit status; the documentation's pages, the quick
-start and whatever a test starts by itself begin from nothing.
+own, with its own arguments, folder, environment, standard streams and exit status. The README, the quick start and what
+tests kill or start by itself begin from nothing.
 """
 
+import atexit
 import itertools
 import logging
 import os
 import pickle
 import random
 import runpy
+import select
+import shlex
+import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
+from pathlib import Path
 
-SIZE = 1 << 20  # bytes of a request: arguments and environment
+import warm_client
 
-
-class Server:
-    """A process that has imported torch, or fairseq too, and for each command forks."""
-
-    def __init__(self, kind: str, env: dict[str, str]):
-        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, kind, str(theirs.fileno())], env=env, pass_fds=[theirs.fileno()]
-        )
-        theirs.close()
-
-    def run(self, argv, cwd, env, stdin: str) -> subprocess.CompletedProcess:
-        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            given.write(stdin.encode())
-            given.seek(0)
-            streams = [file.fileno() for file in (given, out, err)]
-            socket.send_fds(self.socket, [pickle.dumps((argv, str(cwd), env))], streams)
-            status = pickle.loads(self.socket.recv(SIZE))
-            out.seek(0)
-            err.seek(0)
-            return subprocess.CompletedProcess(argv, status, out.read().decode(), err.read().decode())
+COMMANDS = ("fairseq-bbpe", "fairseq-train", "fairseq-generate", "fairseq-interactive", "fairseq-validate")
 
 
 class Servers:
-    """Two in turn: sets of strings have another order in each, so that a training which depends on it is found out.
+    """Two processes that have imported torch, and two that have imported fairseq too; started when first asked for.
 
-    fairseq's import sets logging up. Its own commands begin with it, but for fairseq-train, which sets logging up
-    before; ours import it late or never. So theirs find fairseq imported, and ours do not.
+    Two in turn, because sets of strings have another order in each: a training which depends on it is found out. They
+    end when the tests do, by the end of a pipe.
     """
 
     def __init__(self):
-        self.turns, self.owner = {}, 0
+        self.turns, self.owner = itertools.count(), 0
 
-    def run(self, argv, cwd, env, stdin: str = "") -> subprocess.CompletedProcess:
-        if self.owner != os.getpid():  # a fork of the tests, such as a mutant's, shares no socket with them
-            self.owner, self.turns = os.getpid(), {}
-        words = [str(word) for word in argv]
-        kind = "torch" if os.path.basename(words[0]) == "fairseq-bbpe" else "fairseq"
-        if kind not in self.turns:
-            self.turns[kind] = itertools.cycle([Server(kind, env), Server(kind, env)])
-        return next(self.turns[kind]).run(words, cwd, env, stdin)
+    def run(self, command: list[str], cwd, env, stdin: str | bytes = "") -> subprocess.CompletedProcess:
+        """As `subprocess.run`; the output is of the type of `stdin`."""
+        text = isinstance(stdin, str)
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            given.write(stdin.encode() if text else stdin)
+            given.seek(0)
+            streams = (given.fileno(), out.fileno(), err.fileno())
+            status = warm_client.ask(self.folder, command, str(cwd), env, streams, next(self.turns))
+            out.seek(0)
+            err.seek(0)
+            printed = (out.read(), err.read())
+        return subprocess.CompletedProcess(command, status, *(each.decode() if text else each for each in printed))
+
+    def scripts(self, programs: Path) -> Path:
+        """A folder of scripts named as the commands in `programs`, for a PATH: each has a warm process run its command.
+
+        `python` among them does so for modules of fairseq and the plugin, and is Python for anything else.
+        """
+        folder = Path(self.folder, "scripts")
+        if not folder.is_dir():
+            folder.mkdir()
+            for name in ("python", *COMMANDS):
+                words = shlex.join([sys.executable, "-SE", warm_client.__file__, self.folder, str(programs / name)])
+                (folder / name).write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+                (folder / name).chmod(0o755)
+        return folder
+
+    @property
+    def folder(self) -> str:
+        """Where they listen."""
+        if self.owner != os.getpid():  # a fork of the tests, such as a mutant's, has its own
+            self.owner = os.getpid()
+            self.started = tempfile.mkdtemp(prefix="warm")
+            atexit.register(shutil.rmtree, self.started, ignore_errors=True)
+            end, self.leash = os.pipe()
+            for kind, turn in itertools.product(("torch", "fairseq"), range(2)):
+                with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+                    listener.bind(f"{self.started}/{kind}{turn}")
+                    listener.listen(64)
+                    numbers = [str(listener.fileno()), str(end)]
+                    subprocess.Popen([sys.executable, __file__, kind, *numbers], pass_fds=[listener.fileno(), end])
+            os.close(end)
+        return self.started
 
 
-def serve(kind: str, requests: socket.socket):
-    """Fork for each request and answer with its exit status; a fork returns what it shall run."""
+def serve(kind: str, listener: socket.socket, leash: int) -> tuple[list[str], str, dict[str, str]]:
+    """Answer each request with the exit status of a fork; what that fork shall run is returned, in it."""
     import hydra  # noqa: F401
     import numpy as np
     import torch  # noqa: F401
@@ -71,30 +93,66 @@ def serve(kind: str, requests: socket.socket):
         import fairseq  # noqa: F401
 
     while True:
-        message, streams, _, _ = socket.recv_fds(requests, SIZE, 3)
-        if not message:  # the tests have ended
-            sys.exit()
-        child = os.fork()
-        if child == 0:
-            requests.close()
-            for stream, descriptor in enumerate(streams):
-                os.dup2(descriptor, stream)
+        ready, _, _ = select.select([listener, leash], [], [])
+        if leash in ready:
+            os._exit(0)
+        connection, _ = listener.accept()
+        # Commands run side by side, as those of a pipe do: a fork waits for each.
+        waiting = os.fork()
+        if waiting:
+            connection.close()
+            while os.waitpid(-1, os.WNOHANG)[0] not in (0, waiting):
+                pass
+            continue
+        listener.close()
+        os.close(leash)
+        message, streams, _, _ = socket.recv_fds(connection, warm_client.SIZE, 3)
+        command = os.fork()
+        if command:
+            for descriptor in (0, 1, 2, *streams):
                 os.close(descriptor)
-            random.seed()
-            np.random.seed()  # numbers that nobody seeded differ from process to process
-            return pickle.loads(message)
-        for descriptor in streams:
+            watch(command, connection)
+        connection.close()
+        for stream, descriptor in enumerate(streams):
+            os.dup2(descriptor, stream)
             os.close(descriptor)
-        requests.send(pickle.dumps(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
+        # What Python made of the streams before may be of files, and these of pipes.
+        sys.stdin = os.fdopen(0, encoding=sys.stdin.encoding, errors=sys.stdin.errors, closefd=False)
+        sys.stdout = os.fdopen(1, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, closefd=False)
+        random.seed()
+        np.random.seed()  # numbers that nobody seeded differ from process to process
+        return pickle.loads(message)
 
 
-if __name__ == "__main__":
-    sys.argv, folder, env = serve(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))
+def watch(command: int, connection: socket.socket):
+    """Send the exit status when a process ends; end it where who asked has gone."""
+    ended = os.pidfd_open(command)
+    ready, _, _ = select.select([ended, connection], [], [])
+    if ended not in ready:
+        os.kill(command, signal.SIGTERM)
+    status = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])
+    with suppress(OSError):
+        connection.send(pickle.dumps(status))
+    os._exit(0)
+
+
+def main(kind: str, listener: str, leash: str):
+    sys.argv, folder, env = serve(kind, socket.socket(fileno=int(listener)), int(leash))
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(env)
-    if os.path.basename(sys.argv[0]) == "fairseq-train":
+    sys.executable = env.get("WARM_PYTHON", sys.executable)
+    if os.path.basename(sys.argv[0]) == "fairseq-train" or sys.argv[1:3] == ["-m", "fairseq_cli.train"]:
         logging.root.handlers.clear()
         logging.root.setLevel(logging.WARNING)
-    sys.path[0] = os.path.dirname(sys.argv[0])
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    if sys.argv[1:2] == ["-m"]:
+        del sys.argv[:2]
+        sys.path[0] = folder
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = os.path.dirname(sys.argv[0])
+        runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -7,14 +7,14 @@ import subprocess
 
 import pytest
 import torch
-from conftest import BIN, QUICK, environment, interruptible, run
+from conftest import BIN, QUICK, SERVERS, environment, interruptible, run, warm_environment
 
 COMMAND = [str(BIN / "fairseq-bbpe"), "translate"]
 NASTY = b"3 mois\n\n   \n\0\x80\xff\xfe\r\n" + b"x" * 3000 + b"\n\xe2\x80\xa8\n\t\n4 Tage"
 
 
 def translate(*arguments, data=b"", status=0) -> subprocess.CompletedProcess:
-    finished = subprocess.run([*COMMAND, *map(str, arguments)], input=data, capture_output=True, env=environment())
+    finished = SERVERS.run([*COMMAND, *map(str, arguments)], os.getcwd(), warm_environment(), data)
     assert finished.returncode == status, finished.stderr.decode()
     return finished
 

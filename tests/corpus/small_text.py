@@ -6,14 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import warm_environment
 
 COMMAND = [sys.executable, "-m", "fairseq_bbpe.cli", "prepare"]
-ENVIRONMENT = {
-    **os.environ,
-    "OMP_NUM_THREADS": "1",
-    "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-    "PYTHONPATH": os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")])),
-}
+ENVIRONMENT = warm_environment(
+    PYTHONPATH=os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")])),
+)
 
 JAPANESE = ["ねこ  はマットの\u3000上にすわった", "", "ねずみ\r\u2028もマット", "ねこはどこ？", "マットの上です。"] * 12
 ENGLISH = ["The cat sat on the mat .", "", " Rats too\x85,\x00 mat", "Where is the cat?", "On the mat."] * 12

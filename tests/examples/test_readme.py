@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import BIN, ROOT, environment
+from conftest import BIN, ROOT, environment, warm_environment
 
 # What a page trains long enough to learn something is trained long enough here to be used.
 UPDATES, FEW = "--max-update 150", "--max-update 20"
@@ -19,8 +19,7 @@ def blocks(page):
     return [(language, code.replace(UPDATES, FEW)) for exempt, language, code in found if not exempt]
 
 
-def run(blocks, folder):
-    shell = {**environment(threads=2), "PATH": f"{BIN}:{os.environ['PATH']}"}
+def run(blocks, folder, shell):
     for language, code in blocks:
         command = ["bash", "-euo", "pipefail", "-c", code] if language == "bash" else ["python", "-c", code]
         finished = subprocess.run(command, cwd=folder, env=shell, capture_output=True, text=True)
@@ -41,14 +40,14 @@ def prepared(project):
     before_training, _, training = ten_lines.partition("fairseq-train")
     assert "fairseq-bbpe prepare" in before_training
     assert FEW in training
-    run([("bash", before_training)], project)
+    run([("bash", before_training)], project, warm_environment())
     return project
 
 
 def test_the_readme_runs(project):
     readme = blocks("README.md")
     assert [language for language, _ in readme] == ["bash", "python"]
-    run(readme, project)
+    run(readme, project, {**environment(threads=2), "PATH": f"{BIN}:{os.environ['PATH']}"})
     translations = (project / "test.en").read_text(encoding="utf-8")
     assert len(translations.splitlines()) == 30
 
@@ -56,12 +55,12 @@ def test_the_readme_runs(project):
 def test_the_page_on_vocabularies_runs(prepared):
     page = blocks("docs/vocabularies.md")
     assert len(page) >= 4
-    run(page, prepared)
+    run(page, prepared, warm_environment())
 
 
 def test_the_page_on_training_runs(prepared):
     page = blocks("docs/training.md")
     assert {language for language, _ in page} == {"bash", "python"}
-    run(page, prepared)
+    run(page, prepared, warm_environment())
     written = (prepared / "test.out").read_text(encoding="utf-8")
     assert sum(line.startswith("D-") for line in written.splitlines()) == 30
