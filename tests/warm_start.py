@@ -73,23 +73,31 @@ class Servers:
             self.started = tempfile.mkdtemp(prefix="warm")
             atexit.register(shutil.rmtree, self.started, ignore_errors=True)
             end, self.leash = os.pipe()
-            for kind, turn in itertools.product(("torch", "fairseq"), range(2)):
-                with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            for turn in range(2):
+                listeners = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)]
+                for listener, kind in zip(listeners, ("torch", "fairseq"), strict=True):
                     listener.bind(f"{self.started}/{kind}{turn}")
                     listener.listen(64)
-                    numbers = [str(listener.fileno()), str(end)]
-                    subprocess.Popen([sys.executable, __file__, kind, *numbers], pass_fds=[listener.fileno(), end])
+                descriptors = [*(listener.fileno() for listener in listeners), end]
+                subprocess.Popen([sys.executable, __file__, *map(str, descriptors)], pass_fds=descriptors)
+                for listener in listeners:
+                    listener.close()
             os.close(end)
         return self.started
 
 
-def serve(kind: str, listener: socket.socket, leash: int) -> tuple[list[str], str, dict[str, str]]:
+def serve(torch_only: socket.socket, with_fairseq: socket.socket, leash: int) -> tuple[list[str], str, dict[str, str]]:
     """Answer each request with the exit status of a fork; what that fork shall run is returned, in it."""
     import hydra  # noqa: F401
     import numpy as np
     import torch  # noqa: F401
 
-    if kind == "fairseq":
+    if os.fork():
+        listener = torch_only
+        with_fairseq.close()
+    else:
+        listener = with_fairseq
+        torch_only.close()
         import fairseq  # noqa: F401
 
     while True:
@@ -101,7 +109,7 @@ def serve(kind: str, listener: socket.socket, leash: int) -> tuple[list[str], st
         waiting = os.fork()
         if waiting:
             connection.close()
-            while os.waitpid(-1, os.WNOHANG)[0] not in (0, waiting):
+            while os.waitpid(-1, os.WNOHANG)[0] not in (0, waiting):  # those that have ended
                 pass
             continue
         listener.close()
@@ -136,8 +144,8 @@ def watch(command: int, connection: socket.socket):
     os._exit(0)
 
 
-def main(kind: str, listener: str, leash: str):
-    sys.argv, folder, env = serve(kind, socket.socket(fileno=int(listener)), int(leash))
+def main(torch_only: int, with_fairseq: int, leash: int):
+    sys.argv, folder, env = serve(socket.socket(fileno=torch_only), socket.socket(fileno=with_fairseq), leash)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(env)
@@ -155,4 +163,4 @@ def main(kind: str, listener: str, leash: str):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*map(int, sys.argv[1:]))
