@@ -47,7 +47,7 @@ def figure(path: str | Path, width: float = 5, height: float = 5) -> Iterator:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise UserError(f"{path}: matplotlib is not installed; pip install 'fairseq-bbpe[analysis]'") from None
+        raise UserError(f"{path}: matplotlib is not installed; pip install matplotlib") from None
     plot = Figure(figsize=(width, height), layout="constrained")
     yield plot
     part = f"{path}.part"

@@ -1,8 +1,8 @@
 """Reproduce a table or figure of the papers: from raw text to the paper's figures beside ours.
 
 TABLE is one of examples/bbpe/systems.yaml or examples/bytenet/systems.yaml, such as table7; those that both papers have
-are called bbpe/table3 and bytenet/table3. Written into DIR/SCALE/tables: TABLE.md, TABLE.tsv, and a plot. What is done
-is skipped, and a training that was stopped goes on from its last checkpoint.
+are called bbpe/table3 and bytenet/table3. Written into DIR/PAPER/SCALE/tables: TABLE.md, TABLE.tsv, and a plot. What is
+done is skipped, and a training that was stopped goes on from its last checkpoint.
 
 Without --data the text is built from Unicode CLDR. To make your own experiment, copy systems.yaml and corpora.yaml,
 change them, and give --config.

@@ -30,9 +30,7 @@ class CTranslate2Model:
         try:
             import ctranslate2
         except ImportError:
-            raise UserError(
-                f"{folder}: needs ctranslate2, which is not installed: pip install 'fairseq-bbpe[export]'"
-            ) from None
+            raise UserError(f"{folder}: needs ctranslate2, which is not installed: pip install ctranslate2") from None
         description = read_description(folder)
         self.longest_source: int = description["longest_source"]
         self._longest_target: int = description["longest_target"]

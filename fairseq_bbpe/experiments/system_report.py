@@ -125,5 +125,6 @@ def _notes(rows, scale: Scale, equal: str, by_cell, systems, sets) -> list[str]:
     found = {each: by_cell[systems[0], each] for each in sets if (systems[0], each) in by_cell}
     sizes = ", ".join(f"{each} {of[0]['sentences']}" for each, of in found.items())
     notes.append(f"Sentences: {sizes}. `{rows[0]['bleu_signature']}`, `{rows[0]['chrf_signature']}`")
-    notes.append(f"The first row again: `{rows[0]['command']}`")
+    first = rows[0]
+    notes.append(f"The first row again, at commit {first['commit']}: `{first['command']}`. The TSV has those of all.")
     return notes

@@ -58,6 +58,12 @@ def test_the_page_on_vocabularies_runs(prepared):
     run(page, prepared, warm_environment())
 
 
+def test_the_page_on_bytenet_runs(prepared):
+    run(blocks("docs/bytenet.md"), prepared, warm_environment())
+    assert (prepared / "bytenet.out").read_text(encoding="utf-8").count("\nD-") == 30
+    assert len((prepared / "bits.tsv").read_text().splitlines()) > 1000
+
+
 def test_the_page_on_training_runs(prepared):
     page = blocks("docs/training.md")
     assert {language for language, _ in page} == {"bash", "python"}

@@ -88,7 +88,7 @@ def test_validate_and_score_start_and_count(command, trained, data_bin, corpus):
 def test_hydra_trains_from_a_file(bf16, data_bin, tmp_path):
     config = {
         "common": {"user_dir": str(PLUGIN), "cpu": True, "no_progress_bar": True, "bf16": bf16},
-        "task": {"_name": "translation", "data": str(data_bin)},
+        "task": {"_name": "translation_bbpe", "data": str(data_bin)},
         "model": {"_name": "transformer_bbpe_ctx_tiny", "embed_context": "conv", "share_all_embeddings": True},
         "criterion": {"_name": "label_smoothed_cross_entropy", "label_smoothing": 0.1},
         "optimizer": {"_name": "adam"},

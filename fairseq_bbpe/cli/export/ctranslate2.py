@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Convert."""
     if find_spec("ctranslate2") is None:
-        raise UserError("ctranslate2 is not installed in this Python: pip install 'fairseq-bbpe[export]'")
+        raise UserError("ctranslate2 is not installed in this Python: pip install ctranslate2")
     model = load(args)
     from fairseq_bbpe.export.ctranslate2_folder import export_ctranslate2
 
