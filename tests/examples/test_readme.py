@@ -26,16 +26,16 @@ def run(blocks, folder, shell):
         assert finished.returncode == 0, f"{code}\n{finished.stdout[-2000:]}\n{finished.stderr[-2000:]}"
 
 
-@pytest.fixture
-def project(tmp_path):
-    for folder in ("fairseq_bbpe", "examples"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
+def copy(folder):
+    for part in ("fairseq_bbpe", "examples"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
 
 
-@pytest.fixture
-def prepared(project):
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
     """The project with what the README's ten lines make before they train: the pages of docs/ go on from there."""
+    project = copy(tmp_path_factory.mktemp("project"))
     _, ten_lines = blocks("README.md")[0]
     before_training, _, training = ten_lines.partition("fairseq-train")
     assert "fairseq-bbpe prepare" in before_training
@@ -44,7 +44,8 @@ def prepared(project):
     return project
 
 
-def test_the_readme_runs(project):
+def test_the_readme_runs(tmp_path):
+    project = copy(tmp_path)
     readme = blocks("README.md")
     assert [language for language, _ in readme] == ["bash", "python"]
     run(readme, project, {**environment(threads=2), "PATH": f"{BIN}:{os.environ['PATH']}"})
