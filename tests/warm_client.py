@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 
-SIZE = 1 << 17  # bytes of a request: arguments and environment
+SIZE = 1 << 20  # bytes of a request: arguments and environment
 # Commands of the plugin that load models. The others find torch imported, but not fairseq, which would set logging up.
 WITH_MODELS = {"export", "lm", "ngrams", "saliency", "translate"}
 

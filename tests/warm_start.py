@@ -69,7 +69,6 @@ class Servers:
     def folder(self) -> str:
         """Where they listen."""
         if self.owner != os.getpid():  # a fork of the tests, such as a mutant's, has its own
-            self.owner = os.getpid()
             self.started = tempfile.mkdtemp(prefix="warm")
             atexit.register(shutil.rmtree, self.started, ignore_errors=True)
             end, self.leash = os.pipe()
@@ -83,6 +82,7 @@ class Servers:
                 for listener in listeners:
                     listener.close()
             os.close(end)
+            self.owner = os.getpid()  # last: where a process cannot be started, the next call must not find it done
         return self.started
 
 

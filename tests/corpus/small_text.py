@@ -9,12 +9,14 @@ import pytest
 from conftest import warm_environment
 
 COMMAND = [sys.executable, "-m", "fairseq_bbpe.cli", "prepare"]
-ENVIRONMENT = warm_environment(
-    PYTHONPATH=os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")])),
-)
 
 JAPANESE = ["ねこ  はマットの\u3000上にすわった", "", "ねずみ\r\u2028もマット", "ねこはどこ？", "マットの上です。"] * 12
 ENGLISH = ["The cat sat on the mat .", "", " Rats too\x85,\x00 mat", "Where is the cat?", "On the mat."] * 12
+
+
+def shell_environment() -> dict[str, str]:
+    """Of `prepare`, and of the commands that it prints, in any folder."""
+    return warm_environment(PYTHONPATH=os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")])))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def prepare(folder, *arguments, status=0, pairs=("train", "valid", "test")) -> s
         capture_output=True,
         text=True,
         errors="surrogateescape",
-        env=ENVIRONMENT,
+        env=shell_environment(),
     )
     assert finished.returncode == status, finished.stderr
     return finished

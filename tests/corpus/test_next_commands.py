@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from small_text import ENVIRONMENT, corpus, prepare, prepared  # noqa: F401
+from small_text import corpus, prepare, prepared, shell_environment  # noqa: F401
 
 from fairseq_bbpe.corpus.next_commands import next_commands
 from fairseq_bbpe.corpus.parallel_files import Corpus
@@ -32,7 +32,7 @@ def test_printed_commands_run(corpus, prepared):
         short = short.replace(printed, quick)
     assert script.count("sacrebleu ") == 2
     finished = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", short], cwd=corpus, capture_output=True, text=True, env=ENVIRONMENT
+        ["bash", "-euo", "pipefail", "-c", short], cwd=corpus, capture_output=True, text=True, env=shell_environment()
     )
     assert finished.returncode == 0, finished.stderr[-3000:]
     assert finished.stdout.count('"name": "BLEU"') == 2
@@ -58,7 +58,7 @@ def shell(script: str, folder, **variables) -> subprocess.CompletedProcess:
         cwd=folder,
         capture_output=True,
         text=True,
-        env=ENVIRONMENT | variables,
+        env=shell_environment() | variables,
     )
     assert finished.returncode == 0, finished.stderr[-3000:]
     return finished

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import interruptible
 from sentencepiece import SentencePieceTrainer
-from small_text import COMMAND, ENVIRONMENT, corpus, prepare  # noqa: F401
+from small_text import COMMAND, corpus, prepare, shell_environment  # noqa: F401
 
 from fairseq_bbpe.corpus.staging import replacing
 
@@ -130,7 +130,7 @@ def test_interrupted_preparation_leaves_nothing(corpus, tmp_path, kill):
         lines = (corpus / f"train.{language}").read_bytes().removesuffix(b"\n") + b"\n"
         (tmp_path / f"long.{language}").write_bytes(lines * 5000)
     command = [*COMMAND, "--source-lang", "ja", "--target-lang", "en.txt", "--trainpref", "long", "--vocab", "byte"]
-    options = {"cwd": tmp_path, "stderr": subprocess.PIPE, "env": ENVIRONMENT, "preexec_fn": interruptible}
+    options = {"cwd": tmp_path, "stderr": subprocess.PIPE, "env": shell_environment(), "preexec_fn": interruptible}
     with subprocess.Popen([*command, "--destdir", str(tmp_path / "new/bin")], **options) as process:
         while b"encoding train" not in process.stderr.readline():
             assert process.poll() is None

@@ -34,7 +34,7 @@ lines = [line for line in lines if line.split("\\t")[0].replace("-", "_").lower(
 opus.write_text("".join(lines), encoding="utf-8")
 import mtdata.index
 """
-# mtdata reads its index of 290,000 sets at every start, for seconds: this cuts it down to the sets given.
+# mtdata reads its index at every start, for seconds: this cuts it down to the sets given.
 CUT = """
 import pickle, sys
 from mtdata import cached_index_file
