@@ -5,7 +5,6 @@ own, with its own arguments, folder, environment, standard streams and exit stat
 tests kill or start by itself begin from nothing.
 """
 
-import atexit
 import itertools
 import logging
 import os
@@ -70,7 +69,6 @@ class Servers:
         """Where they listen."""
         if self.owner != os.getpid():  # a fork of the tests, such as a mutant's, has its own
             self.started = tempfile.mkdtemp(prefix="warm")
-            atexit.register(shutil.rmtree, self.started, ignore_errors=True)
             end, self.leash = os.pipe()
             for turn in range(2):
                 listeners = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)]
@@ -103,6 +101,7 @@ def serve(torch_only: socket.socket, with_fairseq: socket.socket, leash: int) ->
     while True:
         ready, _, _ = select.select([listener, leash], [], [])
         if leash in ready:
+            shutil.rmtree(os.path.dirname(listener.getsockname()), ignore_errors=True)
             os._exit(0)
         connection, _ = listener.accept()
         # Commands run side by side, as those of a pipe do: a fork waits for each.
