@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fairseq_bbpe.engines.description import check_checkpoints, read_description
+from fairseq_bbpe.engines.description import read_description
 from fairseq_bbpe.engines.search_options import Engine, Pieces, SearchOptions
-from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.errors import UserError, check_checkpoints
 from fairseq_bbpe.text.recovery import pieces_to_text
 from fairseq_bbpe.vocabularies.byte_level import Vocabulary
 from fairseq_bbpe.vocabularies.model_file import SubwordVocabulary
@@ -195,7 +195,7 @@ def _engine_loader(path: str, data: Path | None) -> tuple[partial[Engine], Path 
     folder = Path(path)
     if not folder.is_dir():
         checkpoints = [Path(part) for part in path.split(":")]
-        check_checkpoints(checkpoints)
+        check_checkpoints(*checkpoints)
         return partial(_load_fairseq, checkpoints, data), None
     description = read_description(folder)
     if data is not None:

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 import fairseq_bbpe.plugin  # noqa: F401  (registers the models that a checkpoint may hold)
-from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.errors import UserError, check_checkpoints
 
 # What `fairseq-bbpe prepare` keeps beside the data: file, fairseq's name for such a --bpe, and its option for the file.
 VOCABULARIES = {
@@ -33,8 +33,7 @@ class Translator:
     """
 
     def __init__(self, checkpoint: str | Path, data: str | Path) -> None:
-        if not Path(checkpoint).is_file():
-            raise UserError(f"--checkpoint {checkpoint}: no such file: give a checkpoint that fairseq-train wrote")
+        check_checkpoints(checkpoint)
         kept = [(name, Path(data) / name) for name in VOCABULARIES if (Path(data) / name).is_file()]
         if not kept:
             raise UserError(f"{data}: holds none of {', '.join(VOCABULARIES)}; make it with fairseq-bbpe prepare")

@@ -6,7 +6,6 @@ Needs neither torch nor fairseq.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +39,3 @@ def read_description(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         pass
     raise UserError(f"{path}: damaged, or not of this version: make the folder again with 'fairseq-bbpe export'")
-
-
-def check_checkpoints(paths: Sequence[Path]) -> None:
-    """Raise `UserError` where one of `paths` is no file."""
-    for path in paths:
-        if not path.is_file():
-            raise UserError(f"--checkpoint {path}: no such file: give a checkpoint that fairseq-train wrote")

@@ -16,9 +16,8 @@ from fairseq.dataclass.configs import FairseqConfig
 from omegaconf import OmegaConf, open_dict
 
 import fairseq_bbpe.plugin  # noqa: F401  (registers the models that a checkpoint may hold)
-from fairseq_bbpe.engines.description import check_checkpoints
 from fairseq_bbpe.engines.search_options import Found, Pieces, SearchOptions
-from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.errors import UserError, check_checkpoints
 from fairseq_bbpe.tasks.translation_bbpe import TranslationBBPE, TranslationBBPEConfig
 
 
@@ -40,7 +39,7 @@ class FairseqModels:
     """
 
     def __init__(self, checkpoints: Sequence[Path], data: Path | None = None, device: str = "cpu") -> None:
-        check_checkpoints(checkpoints)
+        check_checkpoints(*checkpoints)
         self.checkpoints = list(checkpoints)
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for translations
             state = _read(checkpoints[0])

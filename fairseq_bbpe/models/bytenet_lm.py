@@ -6,7 +6,6 @@ Registers `bytenet_lm` (first version of the paper), `bytenet_lm_v2` (second ver
 import itertools
 import operator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 
 from fairseq_bbpe.bytenet.option_names import named_by_flags
 from fairseq_bbpe.bytenet.unfolding import CachedDecoder
-from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.errors import UserError, check_checkpoints
 from fairseq_bbpe.models.bytenet import parse_dilations, preset
 from fairseq_bbpe.modules.batch_parts import BatchParts
 from fairseq_bbpe.modules.conv_cache import ConvCache
@@ -176,8 +175,7 @@ def load_decoder(path: str) -> ByteNetLMDecoder:
     Raises:
         UserError: no such file, or a checkpoint of another model.
     """
-    if not Path(path).is_file():
-        raise UserError(f"--checkpoint {path}: no such file: give a checkpoint that fairseq-train wrote")
+    check_checkpoints(path)
     (model,), _ = load_model_ensemble([path])
     if not isinstance(model, ByteNetLM):
         raise UserError(f"--checkpoint {path}: a {type(model).__name__}; give a checkpoint of --arch bytenet_lm")

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from fairseq_bbpe.cli.arguments import add_checkpoint, add_output, positive
-from fairseq_bbpe.engines.description import check_checkpoints
+from fairseq_bbpe.errors import check_checkpoints
 
 EXAMPLE = "fairseq-bbpe analyze saliency data-bin/de-en --checkpoint best.pt --sentence 'Drei Tage' --output fig6"
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Translate, take gradients, draw."""
-    check_checkpoints([Path(args.checkpoint)])
+    check_checkpoints(args.checkpoint)
     from fairseq_bbpe.analysis.figures import figure
     from fairseq_bbpe.analysis.gradients import draw_saliency, saliency
     from fairseq_bbpe.analysis.tables import save_table

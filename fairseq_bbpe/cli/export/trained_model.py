@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fairseq_bbpe.cli.arguments import add_checkpoint, add_output
-from fairseq_bbpe.engines.description import check_checkpoints
+from fairseq_bbpe.errors import check_checkpoints
 
 
 def add_trained_model(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_trained_model(parser: argparse.ArgumentParser) -> None:
 def load(args: argparse.Namespace) -> Any:
     """The checkpoint as `FairseqModels`."""
     checkpoint = Path(args.checkpoint)
-    check_checkpoints([checkpoint])  # before the seconds in which torch is imported
+    check_checkpoints(checkpoint)  # before the seconds in which torch is imported
     logging.disable(logging.INFO)  # fairseq's account of what it loads
     from fairseq_bbpe.engines.fairseq_models import FairseqModels
 

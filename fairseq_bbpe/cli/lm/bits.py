@@ -6,12 +6,11 @@ the third column is what `fairseq-eval-lm` must find; stderr tells it.
 
 import argparse
 import sys
-from pathlib import Path
 
 from tqdm import tqdm
 
 from fairseq_bbpe.cli.arguments import add_checkpoint
-from fairseq_bbpe.engines.description import check_checkpoints
+from fairseq_bbpe.errors import check_checkpoints
 
 EXAMPLE = "fairseq-bbpe lm bits --checkpoint checkpoint_best.pt --input data/test > bits.tsv"
 
@@ -24,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score the file."""
-    check_checkpoints([Path(args.checkpoint)])
+    check_checkpoints(args.checkpoint)
     import fairseq_bbpe.plugin  # noqa: F401
     from fairseq_bbpe.data.byte_file import ByteFile
     from fairseq_bbpe.models.bytenet_lm import load_decoder

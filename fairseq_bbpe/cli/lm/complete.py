@@ -7,11 +7,9 @@ possible are recovered (Eq. 1 of the BBPE paper).
 
 import argparse
 import sys
-from pathlib import Path
 
 from fairseq_bbpe.cli.arguments import add_checkpoint, positive
-from fairseq_bbpe.engines.description import check_checkpoints
-from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.errors import UserError, check_checkpoints
 from fairseq_bbpe.text.recovery import ON_INVALID, recover
 
 EXAMPLE = "echo 'In 1815 ' | fairseq-bbpe lm complete --checkpoint checkpoint_best.pt --bytes 100"
@@ -56,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
         raise UserError("--beam searches: leave out --samples, --topk, --topp and --temperature")
     if args.topk and args.topp:
         raise UserError("--topk and --topp: choose one")
-    check_checkpoints([Path(args.checkpoint)])
+    check_checkpoints(args.checkpoint)
     prompt = sys.stdin.buffer.read() if args.prompt is None else args.prompt.encode("utf-8", "surrogateescape")
 
     import numpy as np
