@@ -6,7 +6,7 @@ from torch.autograd.function import once_differentiable
 
 from fairseq_bbpe.modules.linear import linear
 
-BLOCK = 256  # rows; their logits should fit into a CPU's cache or fill a GPU
+BLOCK = 512  # rows; their logits should fit into a CPU's cache or fill a GPU
 
 
 def smoothed_cross_entropy(
