@@ -37,7 +37,8 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, features, weight, target, kept, epsilon, needs_gradient, count_correct):
         smoothing = epsilon / (weight.size(0) - 1)
-        loss, nll = torch.zeros(2, device=features.device).unbind()
+        # No views of one tensor: distributed training multiplies a loss by 0 in place.
+        loss, nll = (torch.zeros((), device=features.device) for _ in range(2))
         correct = torch.zeros((), dtype=torch.long, device=features.device)
         grad_features = torch.empty_like(features) if needs_gradient else None
         grad_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_gradient else None

@@ -59,6 +59,17 @@ def test_equals_fairseqs(options, settings, reduce):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
 
 
+def test_fairseq_may_multiply_the_loss_by_0_in_place():
+    """As it does with the batch of a process that has none left at the end of an epoch."""
+    model, task = build(share_all_embeddings=True)
+    loss, _, _ = LabelSmoothedCrossEntropyBlocks(task, False, 0.1)(model, batch())
+    loss *= 0
+    loss.backward()
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    assert gradients
+    assert all(not gradient.any() for gradient in gradients)
+
+
 def test_a_whole_batch_of_logits_is_never_made(monkeypatch):
     torch.manual_seed(1)
     model, task = build(share_all_embeddings=True)
