@@ -8,8 +8,8 @@ from fairseq_bbpe.errors import UserError
 
 UNITS = ("updates", "minutes", "epochs")
 EQUAL = {
-    "updates": "updates, so about as many target tokens; sentences differ",
-    "minutes": "training time; tokens and sentences differ",
+    "updates": "updates; tokens and sentences differ, as above",
+    "minutes": "training time; tokens and sentences differ, as above",
     "epochs": "passes over the training pairs, so the same sentences; tokens and time differ",
 }
 

@@ -48,6 +48,6 @@ def test_one_amount_above_zero_is_given(amounts):
 
 def test_what_is_equal_is_said_in_words():
     said = {unit: Budget(unit, 1).equal for unit in ("updates", "minutes", "epochs")}
-    assert "target tokens" in said["updates"]
+    assert "tokens and sentences differ" in said["updates"]
     assert "time" in said["minutes"]
     assert "the same sentences" in said["epochs"]
