@@ -56,7 +56,7 @@ class CTranslate2Model:
                 beam_size=options.beam,
                 num_hypotheses=options.nbest,
                 length_penalty=options.lenpen,
-                max_decoding_length=min(int(options.max_len_a * longest + options.max_len_b), self._longest_target),
+                max_decoding_length=int(min(options.max_len_a * longest + options.max_len_b, self._longest_target)),
                 max_input_length=0,
                 return_scores=True,
             )

@@ -36,7 +36,7 @@ class BeamSearchGenerator(SequenceGenerator):
         if prefix_tokens is not None or constraints is not None or not self._only_searches(sample["net_input"]):
             return super()._generate(sample, prefix_tokens, constraints, bos_token)
         source = sample["net_input"]["src_tokens"]
-        last = min(int(self.max_len_a * source.size(1) + self.max_len_b), self.max_len - 1)
+        last = int(min(self.max_len_a * source.size(1) + self.max_len_b, self.max_len - 1))
         assert self.min_len <= last, "min_len cannot be larger than max_len, please adjust these!"
         device = source.device
         beams = Beams(len(source), self.beam_size, self.eos)

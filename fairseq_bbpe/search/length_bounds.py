@@ -62,13 +62,14 @@ class LengthBoundedGenerator(BeamSearchGenerator):
             UserError: `--min-len` is more than `--max-len-a/b` allow even the longest source.
         """
         source = net_input["src_tokens"]
-        most = min(int(self.max_len_a * source.size(1) + self.max_len_b), self.max_len - 1) + 1
+        most = int(min(self.max_len_a * source.size(1) + self.max_len_b, self.max_len - 1)) + 1
         if self.min_len >= most:
             raise UserError(
                 f"--min-len {self.min_len}: a source of {source.size(1)} symbols allows {most - 1} by --max-len-a "
                 f"{self.max_len_a} and --max-len-b {self.max_len_b}; lower the first or raise one of these"
             )
-        limit = (self.max_len_a * source.ne(self.pad).sum(dim=1).double() + self.max_len_b).long() + 1
+        limit = self.max_len_a * source.ne(self.pad).sum(dim=1).double() + float(self.max_len_b)
+        limit = limit.clamp(max=most - 1).long() + 1  # in this order: what is beyond a long wraps around
         shortest = torch.full_like(limit, self.min_len + 1)
         ended = torch.zeros_like(limit, dtype=torch.bool)
         if prefix_tokens is not None:

@@ -45,7 +45,7 @@ def set_longest(generator, sample: dict) -> None:
     if generator.match_source_len:
         longest = (source.ne(generator.eos) & source.ne(generator.pad)).sum(dim=1).max().item()
     else:
-        longest = min(int(generator.max_len_a * source.size(1) + generator.max_len_b), generator.max_len - 1)
+        longest = int(min(generator.max_len_a * source.size(1) + generator.max_len_b, generator.max_len - 1))
     bounds.longest = source.new_tensor([longest + 1])
 
 

@@ -79,6 +79,7 @@ def test_translations_end_where_the_models_positions_do(tmp_path):
     exported = CTranslate2Model(tmp_path / "out")
     (((found,),),) = exported.search_all([[["t", "h"]]], SearchOptions(max_len_b=5000))
     assert len(found.pieces) <= 98
+    assert list(exported.search_all([[["t", "h"]]], SearchOptions(max_len_a=1e308))) == [[[found]]]
 
 
 def test_the_command_starts_without_torch_and_fairseq(tmp_path):

@@ -166,6 +166,16 @@ def test_as_many_pieces_as_the_models_positions_allow():
     assert {len(h["tokens"]) for each in found[0] for h in each} == {40}
 
 
+def test_a_length_beyond_all_numbers_is_the_models_longest():
+    models = [RandomModel(12)]
+    sample = {"net_input": {"src_tokens": sources(2)}}
+    longest, endless = (
+        BeamSearchGenerator(models, dictionary(8), beam_size=2, min_len=30, max_len_a=a).generate(models, sample)
+        for a in (40, 1e308)
+    )
+    assert_same(endless, longest)
+
+
 def test_more_pieces_at_least_than_at_most_are_refused():
     models = [RandomModel(12)]
     generator = BeamSearchGenerator(models, dictionary(8), min_len=5, max_len_b=4)

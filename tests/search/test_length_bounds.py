@@ -78,3 +78,11 @@ def test_lengths_are_fairseqs_to_the_last_bit_and_the_shortest_may_not_pass_them
     refused = LengthBoundedGenerator([model], dictionary(), min_len=29, **options)
     with pytest.raises(UserError, match="--min-len 29: a source of 100 symbols allows 28"):
         refused.possible_lengths({"src_tokens": sentences([100])}, None)
+
+
+@pytest.mark.parametrize("bounds", [(1e30, 0), (1e308, 0), (0, 2**63 - 1), (0, 2**64)])
+def test_lengths_beyond_all_numbers_are_the_models_longest(bounds, model):
+    a, b = bounds
+    generator = LengthBoundedGenerator([model], dictionary(), max_len_a=a, max_len_b=b)
+    _, longest = generator.possible_lengths({"src_tokens": sentences([3, 8])}, None)
+    assert longest.tolist() == [generator.max_len] * 2

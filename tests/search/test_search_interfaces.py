@@ -64,6 +64,7 @@ def test_everything_is_handed_on(wrap, flags):
         ({"match_source_len": True}, 6 + 1),  # the longest source without its end
         ({}, 1.5 * 9 // 1 + 4 + 1),  # of the padded width
         ({"max_len": 8}, 7 + 1),
+        ({"max_len_a": 1e308}, 98 + 1),
     ],
 )
 def test_bounds_are_those_of_fairseqs_generator(options, longest):
