@@ -113,8 +113,8 @@ class BeamSearchGenerator(SequenceGenerator):
         scores = torch.tensor([each.scores[-1] for each in every], dtype=dtype, device=device)
         if self.normalize_scores:  # as half is divided by a Python number: in float32
             exact = torch.promote_types(dtype, torch.float)
-            penalties = torch.tensor([length**self.len_penalty for length in lengths], dtype=exact, device=device)
-            scores = (scores / penalties).to(dtype)
+            penalties = [_power(length, self.len_penalty) for length in lengths]
+            scores = (scores / torch.tensor(penalties, dtype=exact, device=device)).to(dtype)
         found = [
             {
                 "tokens": tokens,
@@ -133,6 +133,14 @@ class BeamSearchGenerator(SequenceGenerator):
         ]
         scored = zip(scores.tolist(), found, strict=True)
         return [_best_first(list(islice(scored, len(of_sentence)))) for of_sentence in ended]
+
+
+def _power(length: int, penalty: float) -> float:
+    """As Python computes it, to the last bit, but infinite where that refuses a number beyond all floats."""
+    try:
+        return float(length) ** penalty
+    except OverflowError:
+        return math.inf
 
 
 def _best_first(scored: list[tuple[float, dict]]) -> list[dict]:

@@ -176,6 +176,15 @@ def test_a_length_beyond_all_numbers_is_the_models_longest():
     assert_same(endless, longest)
 
 
+@pytest.mark.parametrize("len_penalty", [1e5, 10**5, 1e308])
+def test_a_penalty_beyond_all_numbers_leaves_scores_of_nothing(len_penalty):
+    models = [RandomModel(12)]
+    generator = BeamSearchGenerator(models, dictionary(8), beam_size=3, max_len_b=6, len_penalty=len_penalty)
+    (found,) = generator.generate(models, {"net_input": {"src_tokens": sources(1)}})
+    assert len(found) == 3
+    assert all(h["score"] == 0 for h in found if len(h["tokens"]) > 1)
+
+
 def test_more_pieces_at_least_than_at_most_are_refused():
     models = [RandomModel(12)]
     generator = BeamSearchGenerator(models, dictionary(8), min_len=5, max_len_b=4)
