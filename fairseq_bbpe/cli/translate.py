@@ -73,9 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Translate stdin."""
-    if not args.max_len_a and not args.max_len_b:
-        raise UserError("--max-len-a 0 --max-len-b 0: no translation may have a piece: raise one of them")
-    SearchOptions(beam=args.beam, nbest=args.nbest)  # a mistake is told before the seconds that loading takes
+    search = {name: getattr(args, name) for name in ("beam", "nbest", "lenpen", "max_len_a", "max_len_b", "valid_utf8")}
+    SearchOptions(**search)  # a mistake is told before the seconds that loading takes
 
     # torch, about how fairseq calls it; and fairseq's account of what it loads.
     warnings.filterwarnings("ignore", category=UserWarning)
@@ -89,8 +88,7 @@ def run(args: argparse.Namespace) -> None:
     devices = ["cpu"] * (args.workers or 1)
     if not args.workers and present:
         devices = [f"cuda:{number}" for number in range(args.gpus or 1)]
-    names = ("beam", "nbest", "lenpen", "max_len_a", "max_len_b", "valid_utf8", "too_long", "longest", "batch_pieces")
-    options = {name: getattr(args, name) for name in names}
+    options = search | {name: getattr(args, name) for name in ("too_long", "longest", "batch_pieces")}
     translator = Translator.load(args.checkpoint, data=args.data, model=args.model, devices=devices, **options)
     try:
         with _progress() as bar:

@@ -10,6 +10,8 @@ from fairseq_bbpe.errors import UserError
 
 Pieces = list[str]
 
+SHORTEST = 2  # a source of one piece, and its end, which fairseq counts where it multiplies by --max-len-a
+
 
 @dataclass(frozen=True)
 class SearchOptions:
@@ -18,7 +20,7 @@ class SearchOptions:
     A translation may have `max_len_a` times its source's pieces, and `max_len_b` more.
 
     Raises:
-        UserError: more hypotheses are asked for than the beam finds.
+        UserError: more hypotheses are asked for than the beam finds; the shortest line may have no piece.
     """
 
     beam: int = 5
@@ -31,6 +33,11 @@ class SearchOptions:
     def __post_init__(self) -> None:
         if self.nbest > self.beam:
             raise UserError(f"--nbest {self.nbest}: a beam of {self.beam} finds no more: raise --beam")
+        if self.max_len_a * SHORTEST + self.max_len_b < 1:
+            raise UserError(
+                f"--max-len-a {self.max_len_a:g} --max-len-b {self.max_len_b}: no translation of a line of one piece "
+                "may have a piece: raise one of them"
+            )
 
 
 @dataclass(frozen=True)

@@ -60,9 +60,9 @@ def test_numbers_of_a_search_are_finite(flag, value, told):
 
 
 def test_a_search_finds_something():
-    assert "no translation may have a piece" in refused(
-        "translate", "--checkpoint", "x", "--max-len-a", "0", "--max-len-b", "0"
-    )
+    for ratio in ("0", "0.001"):
+        said = refused("translate", "--checkpoint", "x", "--max-len-a", ratio, "--max-len-b", "0")
+        assert f"--max-len-a {ratio} --max-len-b 0: no translation of a line of one piece may have a piece" in said
     asked = ["analyze", "saliency", "x", "--checkpoint", "x", "--sentence", "x", "--output", "x"]
     assert b"--beam: '0': give a whole number, 1 or more" in run(*asked, "--beam", "0", status=2).stderr
 
