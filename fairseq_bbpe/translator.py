@@ -104,8 +104,14 @@ class Translator:
         return cls(engine, vocabulary, **options)
 
     def translate(self, lines: Iterable[str | bytes]) -> list[str]:
-        """The best translation of every line, in their order; that of an empty or blank line is empty."""
-        given = [line.encode("utf-8", "surrogateescape") if isinstance(line, str) else line for line in lines]
+        """The best translation of every line, in their order; that of an empty or blank line is empty.
+
+        Raises:
+            UserError: `lines` is one line, and not a list; a line that is too long, where these are refused.
+        """
+        if isinstance(lines, (str, bytes)):  # whose letters would each be a line
+            raise UserError(f"{lines[:20]!r}: is one line of text: give a list of lines, such as [{lines[:20]!r}]")
+        given = [_as_bytes(line) if isinstance(line, str) else line for line in lines]
         return [hypotheses[0].text for hypotheses in self.hypotheses(given)]
 
     def hypotheses(self, lines: list[bytes], done: Callable[[int], object] = int) -> list[list[Hypothesis]]:
@@ -188,6 +194,14 @@ class Translator:
         """Stop the processes, where there are several."""
         if hasattr(self.engine, "close"):
             self.engine.close()
+
+
+def _as_bytes(line: str) -> bytes:
+    """A surrogate that `surrogateescape` made of a byte is that byte; any other is three, as in `Vocabulary.encode`."""
+    try:
+        return line.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return line.encode("utf-8", "surrogatepass")
 
 
 def _engine_loader(path: str, data: Path | None) -> tuple[partial[Engine], Path | None]:

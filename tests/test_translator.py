@@ -95,5 +95,23 @@ def test_nbest_lines_have_scores_and_are_never_more_than_the_beam():
     assert [hypothesis.text for hypothesis in empty] == ["", "", ""]
     with pytest.raises(UserError, match="--nbest 6: a beam of 5"):
         Translator(Echo(), VOCABULARY, nbest=6)
+    with pytest.raises(UserError, match=r"--max-len-a 0\.49 --max-len-b 0: no translation of a line of one piece may"):
+        Translator(Echo(), VOCABULARY, max_len_a=0.49, max_len_b=0)
+    Translator(Echo(), VOCABULARY, max_len_a=0.5, max_len_b=0)
     with pytest.raises(UserError, match="--too-long maybe"):
         Translator(Echo(), VOCABULARY, too_long="maybe")
+
+
+@pytest.mark.parametrize("line", ["日本", b"the cat"])
+def test_one_line_without_a_list_is_refused(line):
+    with pytest.raises(UserError, match=r"one line of text: give a list of lines, such as \["):
+        Translator(Echo(), VOCABULARY).translate(line)
+
+
+def test_lone_surrogates_are_bytes_as_for_the_vocabulary():
+    engine = Echo()
+    Translator(engine, VOCABULARY).translate(["\ud83d", "\udcff"])
+    assert sorted(pieces for batch in engine.batches for pieces in batch) == sorted(
+        [pieces_of(b"\xed\xa0\xbd"), pieces_of(b"\xff")]
+    )
+    assert pieces_of(b"\xed\xa0\xbd") == VOCABULARY.encode("\ud83d").split()
