@@ -6,9 +6,11 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
 from fairseq_bbpe.engines.search_options import Engine, Found, Pieces, SearchOptions
+from fairseq_bbpe.errors import UserError
 
 _engine: Engine
 
@@ -26,12 +28,23 @@ class EngineProcesses:
         self.longest_source, self.dictionaries = alike.longest_source, alike.dictionaries
         context = get_context("spawn")
         names = context.SimpleQueue()
+        self._flag = f"--{'workers' if devices[0] == 'cpu' else 'gpus'} {len(devices)}"
         for device in devices:
             names.put(device)
         self._pool = ProcessPoolExecutor(len(devices), context, initializer=_begin, initargs=(load, names))
 
     def search_all(self, batches: Iterable[list[Pieces]], options: SearchOptions) -> Iterator[list[list[Found]]]:
-        """As `Engine.search_all`."""
+        """As `Engine.search_all`.
+
+        Raises:
+            UserError: a process was killed, or could not load its engine.
+        """
+        try:
+            yield from self._search_all(batches, options)
+        except BrokenProcessPool:
+            raise UserError(f"{self._flag}: a process was killed, perhaps for memory: give fewer") from None
+
+    def _search_all(self, batches: Iterable[list[Pieces]], options: SearchOptions) -> Iterator[list[list[Found]]]:
         # The one who began them decides when to stop: Ctrl-C reaches every process of a terminal.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
