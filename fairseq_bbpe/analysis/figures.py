@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from fairseq_bbpe.analysis.tables import read_table
+from fairseq_bbpe.corpus.staging import replacing_file
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.recovery import recover
 
@@ -50,9 +50,8 @@ def figure(path: str | Path, width: float = 5, height: float = 5) -> Iterator:
         raise UserError(f"{path}: matplotlib is not installed; pip install matplotlib") from None
     plot = Figure(figsize=(width, height), layout="constrained")
     yield plot
-    part = f"{path}.part"
-    plot.savefig(part, format="png", dpi=150)
-    os.replace(part, path)
+    with replacing_file(path) as part:
+        plot.savefig(part, format="png", dpi=150)
 
 
 def panels(tables: Sequence[str], titles: Sequence[str] | None, output: str, kind: str, draw: Callable) -> None:

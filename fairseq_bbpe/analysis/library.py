@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fairseq_bbpe.analysis.parallel_text import ParallelText
+from fairseq_bbpe.corpus.staging import replacing_file
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.vocabularies.model_file import SubwordVocabulary
 from fairseq_bbpe.vocabularies.specification import KINDS, Specification
@@ -79,6 +79,5 @@ class Library:
 
 
 def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(content)
-    os.replace(part, path)
+    with replacing_file(path) as part:
+        part.write_bytes(content)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from fairseq_bbpe.corpus.staging import replacing_file
 from fairseq_bbpe.errors import UserError
 
 Table = tuple[Sequence[str], Sequence[Sequence]]
@@ -14,12 +14,13 @@ Table = tuple[Sequence[str], Sequence[Sequence]]
 
 def save_table(path: str | Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
     """Write a table of tab-separated values with a line of column names."""
-    part = f"{path}.part"
     # surrogateescape: a name in it may be a file's, of any bytes.
-    with open(part, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+    with (
+        replacing_file(path) as part,
+        open(part, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file,
+    ):
         for row in (header, *rows):
             print(*row, sep="\t", file=file)
-    os.replace(part, path)
 
 
 def read_table(path: str | Path) -> tuple[list[str], list[list[str]]]:

@@ -5,10 +5,10 @@ the default is the ByteNet paper's: all of length 2, and longer ones that occur 
 """
 
 import argparse
-import os
 from pathlib import Path
 
 from fairseq_bbpe.cli.arguments import add_output, positive
+from fairseq_bbpe.corpus.staging import replacing_file
 
 
 def _counts(value: str) -> list[int]:
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
     prefix = Path(args.output)
     for language, table in count_data_bin(args.data, args.min_count):
         path = prefix.with_name(f"{prefix.name}.{language}.pt")
-        table.save(f"{path}.part")
-        os.replace(f"{path}.part", path)
+        with replacing_file(path) as part:
+            table.save(part)
         kept = ", ".join(f"{len(keys)} of length {n}" for n, keys in enumerate(table.keys, start=2))
         print(f"{path}: {kept}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from fairseq_bbpe.corpus.staging import replacing_file
 from fairseq_bbpe.errors import UserError
 
 SPLITS = ("train", "valid", "test")
@@ -38,14 +39,9 @@ def split_bytes(path: str | Path, folder: Path, shares: Sequence[int]) -> Iterat
 
 
 def _copy(source, path: Path, size: int, bar: tqdm) -> None:
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with open(unfinished, "wb") as part:
-            while size:
-                block = source.read(min(BLOCK, size))
-                part.write(block)
-                bar.update(len(block))
-                size -= len(block)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing_file(path) as unfinished, open(unfinished, "wb") as part:
+        while size:
+            block = source.read(min(BLOCK, size))
+            part.write(block)
+            bar.update(len(block))
+            size -= len(block)

@@ -1,4 +1,4 @@
-"""A folder that appears under its name whole or not at all."""
+"""Folders and files that appear under their names whole or not at all."""
 
 import os
 import shutil
@@ -29,3 +29,24 @@ def replacing(destination: Path) -> Iterator[Path]:
             with suppress(OSError):
                 parent.rmdir()
         raise
+
+
+@contextmanager
+def replacing_file(destination: str | os.PathLike) -> Iterator[Path]:
+    """Yield the name of a file beside `destination` to write, which takes its place at the end, or vanishes.
+
+    Raises:
+        OSError: it cannot be written, as where the disk is full; names `destination`.
+    """
+    path = Path(destination)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        if error.filename in (None, str(part)):  # a write that fails names no file
+            error.filename = str(path)
+        raise
+    finally:
+        with suppress(OSError):
+            part.unlink()

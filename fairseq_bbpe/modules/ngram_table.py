@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -56,7 +57,9 @@ class NgramTable:
 
     def save(self, path: str | Path) -> None:
         """Write the table to a file that `load` reads."""
-        torch.save({"symbols": self.symbols, "keys": self.keys}, path)
+        content = io.BytesIO()  # a full disk is an OSError, and of torch, which would write itself, a RuntimeError
+        torch.save({"symbols": self.symbols, "keys": self.keys}, content)
+        Path(path).write_bytes(content.getbuffer())
 
     @classmethod
     def load(cls, path: str | Path, symbols: int) -> NgramTable:

@@ -1,5 +1,6 @@
 """What `fairseq-bbpe analyze` is made of, against worked examples and brute force."""
 
+import errno
 import math
 from collections import Counter
 
@@ -207,3 +208,18 @@ def test_a_table_is_read_as_it_was_saved_or_refused(tmp_path, content, message):
         (tmp_path / "bad").write_text(content)
     with pytest.raises(UserError, match=message):
         read_table(tmp_path / "bad")
+
+
+def test_a_table_that_cannot_be_written_leaves_what_was_there(tmp_path):
+    save_table(tmp_path / "table", ("a", "b"), [(1, 2)])
+    before = (tmp_path / "table").read_bytes()
+
+    def rows():
+        yield (3, 4)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as found:
+        save_table(tmp_path / "table", ("a", "b"), rows())
+    assert found.value.filename == str(tmp_path / "table")
+    assert list(tmp_path.iterdir()) == [tmp_path / "table"]
+    assert (tmp_path / "table").read_bytes() == before

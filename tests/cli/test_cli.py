@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -17,9 +18,9 @@ COMMAND = [sys.executable, "-m", "fairseq_bbpe.cli"]
 NASTY = b"  two  spaces \n\n\r\x00\xff\xe3\x81 \xe2\x80\xa8|\x1c\x85\n   \n\t<s> <unk> \xe2\x96\x81_\nno newline"
 
 
-def run(*arguments, data=b"", status=0, cwd=None) -> subprocess.CompletedProcess:
+def run(*arguments, data=b"", status=0, **options) -> subprocess.CompletedProcess:
     """Run the command; stdin, stdout and stderr are bytes."""
-    finished = subprocess.run([*COMMAND, *map(str, arguments)], input=data, capture_output=True, cwd=cwd)
+    finished = subprocess.run([*COMMAND, *map(str, arguments)], input=data, capture_output=True, **options)
     assert finished.returncode == status, finished.stderr.decode()
     return finished
 
@@ -171,6 +172,22 @@ def test_an_output_replaces_no_input(model, tmp_path):
     assert "e.dict.txt is a folder" in said
     assert (tmp_path / "v.model").read_bytes() == model.read_bytes()
     assert (tmp_path / "train").read_bytes() == bytes(99)
+
+
+def small_disk() -> None:
+    """For `preexec_fn`: a file can have 2,000 bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+
+
+@pytest.mark.parametrize("kind", ["tokenizers", "tiktoken"])
+def test_a_disk_that_is_full_leaves_what_was_there(model, tmp_path, kind):
+    file = tmp_path / "there"
+    file.write_text("whole")
+    arguments = ["--model", model, "--output", file, "--format", kind]
+    said = refused("export", "tokenizers", *arguments, preexec_fn=small_disk)
+    assert f"error: {file}: File too large: check that it is open, yours, and has space left" in said
+    assert list(tmp_path.iterdir()) == [file]
+    assert file.read_text() == "whole"
 
 
 @pytest.mark.parametrize(

@@ -105,3 +105,8 @@ def test_an_embedding_without_ngrams_is_a_row_of_each_symbol():
     single = NgramEmbedding(SYMBOLS, 4, padding=1)
     torch.testing.assert_close(single(TEXT), single.symbols.weight[TEXT])
     torch.testing.assert_close(single(TEXT, last=2), single.symbols.weight[TEXT[:, -2:]])
+
+
+def test_a_full_disk_is_told_as_of_any_other_file():
+    with pytest.raises(OSError, match="No space left on device"):
+        NgramTable(SYMBOLS, []).save("/dev/full")

@@ -5,9 +5,9 @@ go by its tokens' bytes. With tiktoken, use the pattern ' [^ ]*|[^ ]+'.
 """
 
 import argparse
-from pathlib import Path
 
 from fairseq_bbpe.cli.arguments import add_model, add_output
+from fairseq_bbpe.corpus.staging import replacing_file
 from fairseq_bbpe.export.tokenizer_files import tiktoken_ranks, tokenizers_json
 from fairseq_bbpe.vocabularies.byte_level import Vocabulary
 
@@ -27,4 +27,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the file."""
     text = WRITERS[args.format](Vocabulary.load(args.model))
-    Path(args.output).write_text(text, encoding="utf-8", newline="\n")
+    with replacing_file(args.output) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
