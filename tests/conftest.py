@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from warm_start import Servers
 
 # A busy machine is no failure.
-settings.register_profile("any-speed", deadline=None)
-settings.register_profile("thorough", deadline=None, max_examples=100_000)  # pytest --hypothesis-profile thorough
+BUSY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("any-speed", **BUSY)
+settings.register_profile("thorough", **BUSY, max_examples=100_000)  # pytest --hypothesis-profile thorough
 settings.load_profile("any-speed")
 
 ROOT = Path(__file__).resolve().parent.parent
