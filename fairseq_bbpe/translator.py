@@ -96,7 +96,7 @@ class Translator:
         folder = folder or engine.data
         vocabulary = load_vocabulary(model) if model else vocabulary_in(folder)
         for dictionary in engine.dictionaries:
-            _check_fits(vocabulary, dictionary)
+            check_fits(vocabulary, dictionary)
         if len(devices) > 1:
             from fairseq_bbpe.engines.processes import EngineProcesses
 
@@ -259,12 +259,13 @@ def vocabulary_in(folder: Path) -> SubwordVocabulary:
     raise UserError(f"{folder}: holds no vocabulary ({', '.join(names)}): give the model's own: --model PATH")
 
 
-def _check_fits(vocabulary: SubwordVocabulary, dictionary: set[str]) -> None:
+def check_fits(vocabulary: SubwordVocabulary, dictionary: set[str]) -> None:
+    """Raise `UserError` unless the vocabulary's pieces are those of the model's dictionary."""
     symbols = {symbol for symbol in dictionary if "madeupword" not in symbol}
     pieces = {piece for piece in vocabulary.pieces if "madeupword" not in piece}
     if symbols != pieces:
         odd = min(symbols ^ pieces)
         raise UserError(
-            f"--model {vocabulary.name}: its pieces are not those of the model's dictionary ({odd!r} is in one alone): "
-            "give the .model that lies beside the data"
+            f"{vocabulary.name}: its pieces are not those of the model's dictionary ({odd!r} is in one alone): take "
+            "the .model that the model's data were made with"
         )

@@ -13,7 +13,7 @@ from fairseq_bbpe.corpus.staging import replacing
 from fairseq_bbpe.engines.description import DESCRIPTION
 from fairseq_bbpe.engines.fairseq_models import FairseqModels
 from fairseq_bbpe.errors import UserError
-from fairseq_bbpe.translator import vocabulary_in
+from fairseq_bbpe.translator import check_fits, vocabulary_in
 from fairseq_bbpe.vocabularies.specification import KINDS
 
 # All that exports write: only a folder with nothing else in it is replaced.
@@ -28,7 +28,8 @@ def export_folder(engine: FairseqModels, output: Path) -> Iterator[Path]:
     """Yield a new folder with the engine's vocabulary in it, which becomes `output` when all is written.
 
     Raises:
-        UserError: `output` holds what is exported, or anything that no export wrote.
+        UserError: `output` holds what is exported, or anything that no export wrote;
+            the vocabulary beside the engine's dictionaries is another model's.
     """
     output = output.resolve()
     for path in (*engine.checkpoints, engine.data):
@@ -40,6 +41,8 @@ def export_folder(engine: FairseqModels, output: Path) -> Iterator[Path]:
         odd = f"holds {foreign[0]}" if foreign else f"holds no {DESCRIPTION}"
         raise UserError(f"--output {output}: exists and {odd}, so no 'export' made it: give another folder")
     vocabulary = vocabulary_in(engine.data)
+    for dictionary in engine.dictionaries:
+        check_fits(vocabulary, dictionary)
     with replacing(output) as folder:
         shutil.copyfile(vocabulary.name, folder / vocabulary.FILE)
         yield folder

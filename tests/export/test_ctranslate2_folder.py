@@ -132,6 +132,14 @@ def test_nothing_of_an_earlier_export_is_left_and_nothing_else_is_lost(tmp_path)
     assert sorted(output.iterdir()) == before
 
 
+def test_another_models_vocabulary_beside_the_data_is_refused(tmp_path):
+    engine = engine_of(tmp_path, embed_context="none")
+    (tmp_path / VOCABULARY.FILE).write_bytes(Vocabulary.learn([b"something else"], 260).model)
+    with pytest.raises(UserError, match=r"bbpe\.model: its pieces are not those of the model's dictionary"):
+        export_ctranslate2(engine, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("name", ["translator.json", "model.bin", "shared_vocabulary.json"])
 def test_a_damaged_folder_is_told(name, tmp_path):
     output = tmp_path / "out"
