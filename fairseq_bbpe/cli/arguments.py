@@ -74,6 +74,8 @@ def add_output(parser: argparse.ArgumentParser, kind: str, what: str, *endings: 
 def require_output(args: argparse.Namespace) -> None:
     """Raise `UserError` unless `--output` names a file, or files, that can be written and are not read from."""
     output, path = str(args.output), Path(args.output)
+    if args.output_is == "FOLDER" and not output:  # which would be the current one
+        raise UserError("--output: is empty: give a folder")
     for file in (Path(f"{output}{ending}") for ending in getattr(args, "output_endings", ())):
         if file.name and file.exists():
             _require_replaceable(file, args)

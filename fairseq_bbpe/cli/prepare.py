@@ -70,6 +70,8 @@ def run(args: argparse.Namespace) -> None:
     corpus = Corpus.of_prefixes(args.source_lang, args.target_lang, *prefixes, only_source=args.only_source)
     if specification.path is not None:
         load_vocabulary(specification.path)
+    if not args.destdir:
+        raise UserError("--destdir: is empty: give a folder to make")
     destination = Path(args.destdir)
     prepared = prepare(
         corpus,

@@ -33,3 +33,14 @@ def require_writable(folder: Path, flag: str) -> None:
         raise UserError(
             f"{flag}: cannot write into {folder}: {error.strerror}: give a folder that exists and is yours"
         ) from None
+
+
+def require_elsewhere(folder: Path, flag: str) -> None:
+    """Raise `UserError` where `folder`, which a new one is to replace, is the current folder or holds it.
+
+    Its shell, and whatever else works in it, would be left in a folder that is no longer there.
+    """
+    here = Path.cwd()
+    if here.is_relative_to(folder.resolve()):
+        holds = "is" if here == folder.resolve() else "holds"
+        raise UserError(f"{flag} {folder}: {holds} the current folder, which a new one would replace: give another")

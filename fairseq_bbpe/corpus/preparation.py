@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from fairseq_bbpe.corpus.checks import require_writable
+from fairseq_bbpe.corpus.checks import require_elsewhere, require_writable
 from fairseq_bbpe.corpus.indexed_file import numbered, write_indexed
 from fairseq_bbpe.corpus.parallel_files import Corpus
 from fairseq_bbpe.corpus.staging import replacing
@@ -96,6 +96,7 @@ def _tell(step: str) -> None:
 def _check_destination(destination: Path, overwrite: bool) -> None:
     if not destination.name:
         raise UserError(f"--destdir {destination}: is the root of all files: give a folder inside")
+    require_elsewhere(destination, "--destdir")
     nearest = next(folder for folder in destination.parents if folder.exists())
     require_writable(nearest, f"--destdir {destination}")
     if not destination.exists() or (destination.is_dir() and not any(destination.iterdir())):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
+from fairseq_bbpe.corpus.checks import require_elsewhere
 from fairseq_bbpe.corpus.staging import replacing
 from fairseq_bbpe.engines.description import DESCRIPTION
 from fairseq_bbpe.engines.fairseq_models import FairseqModels
@@ -28,10 +29,11 @@ def export_folder(engine: FairseqModels, output: Path) -> Iterator[Path]:
     """Yield a new folder with the engine's vocabulary in it, which becomes `output` when all is written.
 
     Raises:
-        UserError: `output` holds what is exported, or anything that no export wrote;
-            the vocabulary beside the engine's dictionaries is another model's.
+        UserError: `output` holds what is exported, or anything that no export wrote, or is the current folder; the
+            vocabulary beside the engine's dictionaries is another model's.
     """
     output = output.resolve()
+    require_elsewhere(output, "--output")
     for path in (*engine.checkpoints, engine.data):
         if path.resolve().is_relative_to(output):
             raise UserError(f"--output {output}: holds {path}, which is read from: give another folder")

@@ -160,6 +160,11 @@ def test_output_names_a_file(model, tmp_path, output):
     assert list(tmp_path.rglob("*")) == [tmp_path / "folder"]
 
 
+@pytest.mark.parametrize("kind", ["fairseq", "ctranslate2", "torch"])
+def test_an_output_folder_has_a_name(tmp_path, kind):
+    assert "--output: is empty: give a folder" in refused("export", kind, "--checkpoint", "x", "--output", "")
+
+
 def test_an_output_replaces_no_input(model, tmp_path):
     (tmp_path / "v.model").write_bytes(model.read_bytes())
     said = refused("export", "tokenizers", "--model", "v.model", "--output", "v.model", cwd=tmp_path)

@@ -49,6 +49,9 @@ pytest.importorskip("fairseq", reason="needs fairseq")
         ("echo >> train.ja; echo >> train.ja", ["--vocab", "byte"], "train.ja has 61 lines, train.en.txt has 60"),
         ("", ["--vocab", "byte", "--target-lang", "ja"], "--source-lang and --target-lang are both ja"),
         ("", ["--vocab", "byte", "--destdir", "train.ja/bin"], "cannot write"),
+        ("", ["--vocab", "byte", "--destdir", ""], "--destdir: is empty: give a folder"),
+        ("", ["--vocab", "byte", "--destdir", "."], "is the current folder, which a new one would replace"),
+        ("", ["--vocab", "byte", "--destdir", ".."], "holds the current folder, which a new one would replace"),
         ("", ["--vocab", "byte", "--destdir", "a:b"], "a:b: fairseq would split this path"),
         ("", ["--vocab", "byte", "--destdir", "train.ja"], "train.ja: exists and is no data-bin"),
         (

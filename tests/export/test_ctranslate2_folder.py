@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 import torch
@@ -138,6 +139,18 @@ def test_another_models_vocabulary_beside_the_data_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"bbpe\.model: its pieces are not those of the model's dictionary"):
         export_ctranslate2(engine, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_current_folder_is_not_replaced(tmp_path, monkeypatch):
+    here = tmp_path / "out" / "here"
+    here.mkdir(parents=True)
+    engine = engine_of(tmp_path, embed_context="none")
+    monkeypatch.chdir(here)
+    for output, how in ((Path(), "is"), (here.parent, "holds")):
+        with pytest.raises(UserError, match=rf"^--output {output.resolve()}: {how} the current folder"):
+            export_ctranslate2(engine, output)
+    assert Path.cwd() == here
+    assert list(here.parent.iterdir()) == [here]
 
 
 @pytest.mark.parametrize("name", ["translator.json", "model.bin", "shared_vocabulary.json"])
