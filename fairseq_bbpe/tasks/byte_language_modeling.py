@@ -16,6 +16,7 @@ from omegaconf import II, MISSING
 from fairseq_bbpe.data.byte_file import ByteFile, byte_dictionary
 from fairseq_bbpe.data.byte_windows import EvaluationWindows, TrainingWindows, check_windows
 from fairseq_bbpe.errors import UserError
+from fairseq_bbpe.tasks.splits import refuse_validation_on_training, require_room
 from fairseq_bbpe.tasks.sub_batch_statistics import SubBatchStatistics
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,10 @@ class ByteLanguageModelingConfig(FairseqDataclass):
     add_bos_token: bool = field(default=False, metadata={"help": argparse.SUPPRESS})
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")
+    valid_subset: str = II("dataset.valid_subset")
+    disable_validation: bool = II("dataset.disable_validation")
+    max_tokens_valid: int | None = II("dataset.max_tokens_valid")
+    store_ema: bool = II("ema.store_ema")
 
 
 @register_task("byte_language_modeling", dataclass=ByteLanguageModelingConfig)
@@ -113,9 +118,12 @@ class ByteLanguageModeling(SubBatchStatistics, FairseqTask):
         return self.model
 
     def build_criterion(self, cfg):
-        """As fairseq's; raises UserError for label smoothing: what it adds is no bits/byte."""
-        if getattr(cfg, "label_smoothing", 0):
-            raise UserError("--label-smoothing: its loss is not in bits/byte: give --criterion cross_entropy")
+        """As fairseq's; raises UserError for label smoothing: what it adds is no bits/byte.
+
+        At 0 it adds 0 times the log-probability of symbols that are no bytes, minus infinity: not a number.
+        """
+        if hasattr(cfg, "label_smoothing"):
+            raise UserError("label smoothing: its loss is not in bits/byte: give --criterion cross_entropy")
         return super().build_criterion(cfg)
 
     @property
@@ -134,11 +142,17 @@ class ByteLanguageModeling(SubBatchStatistics, FairseqTask):
         """Map the file `split` of the data folder; random windows for training, sliding ones for all else.
 
         Raises:
-            UserError: no such file, an empty one, one shorter than a window.
+            UserError: no such file, an empty one, one shorter than a window, a window longer than a batch.
         """
         path = Path(self.cfg.data) / split
-        training = split == self.cfg.train_subset
-        self.datasets[split] = self._training_windows(path) if training else self._evaluation_windows(path)
+        if split == self.cfg.train_subset:
+            refuse_validation_on_training(self.cfg, "training", "draws windows at random")
+            self.datasets[split] = self._training_windows(path)
+        else:
+            self.datasets[split] = self._evaluation_windows(path)
+            require_room(
+                self.cfg, split, int(self.datasets[split].sizes.max()), ", or a smaller --eval-scored-bytes"
+            )
 
     def _training_windows(self, path: Path) -> TrainingWindows:
         context, scored = self.cfg.context_bytes, self.cfg.scored_bytes

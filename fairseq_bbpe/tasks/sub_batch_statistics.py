@@ -21,10 +21,15 @@ class SubBatchStatistics:
     datasets: dict
 
     def build_model(self, cfg, from_checkpoint=False):
-        """As the task's; raises UserError for fewer than one batch to estimate from."""
+        """As the task's; raises UserError for fewer than one batch to estimate from, or for `--store-ema`.
+
+        Statistics belong to weights; an average of statistics does not belong to the average of their weights.
+        """
         if self.cfg.statistics_batches < 1:
             raise UserError(f"--statistics-batches {self.cfg.statistics_batches}: at least one batch is needed")
         self._model = super().build_model(cfg, from_checkpoint)
+        if self.cfg.store_ema and not from_checkpoint and self._has_statistics():
+            raise UserError("--store-ema: not with --norm sub_batch, whose statistics cannot be averaged: leave it out")
         self._outdated = True
         return self._model
 
@@ -45,10 +50,13 @@ class SubBatchStatistics:
 
     def _estimate(self) -> None:
         dataset = self.datasets.get(self.cfg.train_subset)
-        if self._outdated and dataset is not None and any(isinstance(m, SubBatchNorm) for m in self._model.modules()):
+        if self._outdated and dataset is not None and self._has_statistics():
             device = next(self._model.parameters()).device
             batches = dataset.batches_for_statistics(self.cfg.statistics_batches)
             estimate_statistics(
                 self._model, (utils.move_to_cuda(b, device) if device.type == "cuda" else b for b in batches)
             )
         self._outdated = False
+
+    def _has_statistics(self) -> bool:
+        return any(isinstance(module, SubBatchNorm) for module in self._model.modules())

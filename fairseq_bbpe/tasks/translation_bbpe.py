@@ -20,6 +20,7 @@ from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.search.length_bounds import LengthBoundedGenerator
 from fairseq_bbpe.search.utf8_automaton import PieceAutomaton, dictionary_pieces
 from fairseq_bbpe.search.valid_utf8 import keep_valid, set_longest
+from fairseq_bbpe.tasks.splits import refuse_validation_on_training, require_room
 from fairseq_bbpe.vocabularies.byte_level import Vocabulary
 from fairseq_bbpe.vocabularies.language_balance import copies_of_a_line, read_languages, require_temperature
 
@@ -60,6 +61,9 @@ class TranslationBBPEConfig(TranslationConfig):
     )
     seed: int = II("common.seed")
     max_tokens: int | None = II("dataset.max_tokens")
+    max_tokens_valid: int | None = II("dataset.max_tokens_valid")
+    valid_subset: str = II("dataset.valid_subset")
+    disable_validation: bool = II("dataset.disable_validation")
 
 
 @register_task("translation_bbpe", dataclass=TranslationBBPEConfig)
@@ -126,11 +130,19 @@ class TranslationBBPE(TranslationTask):
 
     def load_dataset(self, split, epoch=1, combine=False, task_cfg=None, **kwargs):
         """As fairseq's; the training split under `--bbpe-dropout` and `--language-temperature`, unless it is read for a
-        checkpoint (`task_cfg`)."""
+        checkpoint (`task_cfg`).
+
+        Raises:
+            UserError: options that cannot be; a validation sentence that is longer than a batch.
+        """
         super().load_dataset(split, epoch, combine, task_cfg=task_cfg, **kwargs)
-        if split != self.cfg.train_subset or task_cfg is not None:
+        if task_cfg is not None:
+            return
+        if split != self.cfg.train_subset:
+            require_room(self.cfg, split, self._longest(self.datasets[split]))
             return
         if self.cfg.bbpe_dropout:
+            refuse_validation_on_training(self.cfg, "--bbpe-dropout", "segments it anew")
             self.datasets[split] = ResegmentedPairs(
                 self.datasets[split],
                 self._vocabulary_to_drop().resegment,
@@ -140,7 +152,14 @@ class TranslationBBPE(TranslationTask):
                 longest=tuple(min(most, self.cfg.max_tokens or most) for most in self.max_positions()),
             )
         if self.cfg.language_temperature != 1:
+            refuse_validation_on_training(self.cfg, "--language-temperature", "leaves some of it out")
             self.datasets[split] = self._with_languages_sampled(self.datasets[split])
+
+    def _longest(self, pairs: LanguagePairDataset) -> int:
+        """The longest side of a pair that the model reads, in tokens."""
+        lengths = pairs.sizes.reshape(len(pairs), -1)
+        read = (lengths <= self.max_positions()[: lengths.shape[1]]).all(axis=1)
+        return int(lengths[read].max(initial=0))
 
     def _with_languages_sampled(self, pairs: LanguagePairDataset) -> LanguageSampling:
         """The pairs under `--language-temperature`; raises `UserError` where their languages are not known."""

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 
 from fairseq.tasks import register_task
+from omegaconf import II
 
 from fairseq_bbpe.data.sub_batches import SubBatchDataset
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.search.intervals import IntervalSearch
+from fairseq_bbpe.tasks.splits import refuse_validation_on_training
 from fairseq_bbpe.tasks.sub_batch_statistics import SubBatchStatistics
 from fairseq_bbpe.tasks.translation_bbpe import TranslationBBPE, TranslationBBPEConfig
 
@@ -34,6 +36,7 @@ class SubBatchTranslationConfig(TranslationBBPEConfig):
             "source is as long (Section 6)"
         },
     )
+    store_ema: bool = II("ema.store_ema")
 
 
 @register_task("translation_sub_batch", dataclass=SubBatchTranslationConfig)
@@ -71,6 +74,7 @@ class SubBatchTranslation(SubBatchStatistics, TranslationBBPE):
         """As fairseq's, with the training split in sub-batches, but for a checkpoint's (`task_cfg`) evaluation."""
         super().load_dataset(split, epoch, combine, task_cfg=task_cfg, **kwargs)
         if split == self.cfg.train_subset and task_cfg is None:
+            refuse_validation_on_training(self.cfg, "--norm sub_batch", "takes a part of every batch for statistics")
             self.datasets[split] = SubBatchDataset(self.datasets[split], self.buckets, self.cfg.auxiliary_share)
 
     def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):

@@ -60,16 +60,14 @@ def freeze_all_but(parts: frozenset[str], model: TransformerModelBase) -> str | 
         else:
             parameter.requires_grad_(False)
     if model.cfg.checkpoint_activations:
-        for layer in chain.from_iterable(getattr(model, side).layers for side in parts - {"embed"}):
+        # children(): under --encoder-layerdrop, the list itself leaves some layers out at random.
+        for layer in chain.from_iterable(getattr(model, side).layers.children() for side in parts - {"embed"}):
             layer.register_forward_pre_hook(_ask_for_gradient)
     named = ", ".join(part for part in PARTS if part in parts)
     return f"trainable: {named}: {trained:,} of {total:,} parameters"
 
 
 def _ask_for_gradient(layer: nn.Module, inputs: tuple) -> None:
-    """Under `--checkpoint-activations` a layer trains only where one of its inputs has a gradient: here is one.
-
-    On frozen embeddings the layers would otherwise not train, and where anything else does, nothing would say so.
-    """
+    """Give a layer's input a gradient: with frozen embeddings, checkpointing silently skips the layers' gradients."""
     if torch.is_grad_enabled():
         inputs[0].requires_grad_()

@@ -82,6 +82,14 @@ MODEL_EDITS = [
         1,
         "never initialised: whatever was in memory, NaN at times; at 0 each layer is as likely in as out",
     ),
+    # --- averages of weights -----------------------------------------------------------------------------------------
+    Edit(
+        "fairseq/models/ema/ema.py",
+        r"if key in self\.skip_keys:",
+        "if key in self.skip_keys or not ema_param.is_floating_point():",
+        1,
+        "whole numbers in a state dict, such as counts and keys of a table, are no weights: --store-ema stopped at them",
+    ),
     # --- n-grams that must not repeat -------------------------------------------------------------------------------
     Edit(
         NGRAMS,

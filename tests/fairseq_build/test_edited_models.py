@@ -11,6 +11,8 @@ from conftest import QUICK, environment, run
 from fairseq import libnat
 from fairseq.data import Dictionary
 from fairseq.data.huffman import HuffmanCodeBuilder
+from fairseq.dataclass.configs import EMAConfig
+from fairseq.models.ema.ema import EMA
 from fairseq.models.transformer import TransformerConfig, TransformerModel
 from fairseq.modules import MultiheadAttention
 from fairseq.modules.multihead_attention import _mask_for_xformers
@@ -198,3 +200,14 @@ def test_huffman_codes_come_back():
     coder = builder.build_code()
     for line in (["a"], ["c", "b", "a", "a"], ["b"] * 9):
         assert [node.symbol for node in coder.decode(coder.encode(line))] == line
+
+
+@pytest.mark.parametrize("fp32", [False, True])
+def test_an_average_of_weights_takes_counts_as_they_are(fp32):
+    model = torch.nn.BatchNorm1d(2)
+    average = EMA(model, EMAConfig(store_ema=True, ema_decay=0.75, ema_fp32=fp32))
+    model.weight.data.fill_(5.0)
+    model.num_batches_tracked.fill_(7)
+    average.step(model)
+    assert average.get_model().num_batches_tracked == 7
+    assert average.get_model().weight.tolist() == [2.0, 2.0]  # 0.75 * 1 + 0.25 * 5

@@ -51,9 +51,10 @@ def test_impossible_blocks_are_told_by_their_flags(options, message, tmp_path):
         ByteNetLM.build_model(ByteNetLMConfig(channels=2, **options), task_for(tmp_path))
 
 
-def test_a_loss_that_is_no_bits_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"^--label-smoothing: its loss is not in bits/byte"):
-        task_for(tmp_path).build_criterion(OmegaConf.create({"_name": "cross_entropy", "label_smoothing": 0.1}))
+@pytest.mark.parametrize("smoothing", [0.1, 0.0])
+def test_a_loss_that_is_no_bits_is_refused(smoothing, tmp_path):
+    with pytest.raises(UserError, match=r"^label smoothing: its loss is not in bits/byte"):
+        task_for(tmp_path).build_criterion(OmegaConf.create({"_name": "cross_entropy", "label_smoothing": smoothing}))
 
 
 def test_context_that_the_model_cannot_see_is_told(tmp_path, caplog):
@@ -63,3 +64,19 @@ def test_context_that_the_model_cannot_see_is_told(tmp_path, caplog):
     with caplog.at_level("INFO"):
         task.load_dataset("train")
     assert "the receptive field is 7 bytes; 13 bytes of context are unused" in caplog.text
+
+
+def test_what_would_end_training_at_its_first_validation_is_told_before(tmp_path):
+    for split in ("train", "valid"):
+        (tmp_path / split).write_bytes(bytes(99))
+    validation = {"valid_subset": "valid,train", "disable_validation": False, "max_tokens_valid": 35}
+    task = task_for(tmp_path, **validation)
+    # Of a window of 7 and 30 bytes, the last is only predicted.
+    with pytest.raises(UserError, match=r"^--max-tokens-valid 35 .* give --max-tokens-valid 36, or a smaller --eval"):
+        task.load_dataset("valid")
+    with pytest.raises(UserError, match=r"^--valid-subset valid,train: training draws windows at random"):
+        task.load_dataset("train")
+    task_for(tmp_path, **validation | {"max_tokens_valid": 36}).load_dataset("valid")
+    disabled = task_for(tmp_path, **validation | {"disable_validation": True})
+    disabled.load_dataset("valid")
+    disabled.load_dataset("train")

@@ -74,6 +74,15 @@ def test_the_parts_leave_nothing_out_and_do_not_overlap(shared):
         assert counts[0] == {"all": 1, "output": 2, "none": 3}[shared] * 104 * 16
 
 
+def test_every_layer_trains_whatever_layerdrop_draws():
+    drawn = {"checkpoint_activations": True, "encoder_layerdrop": 0.99, "encoder_layers": 6}
+    model = build(trainable="encoder", embed_context="none", **drawn).train()
+    model.encoder.layers.p = 0.0
+    tokens = torch.arange(4, 24).view(4, 5)
+    model(tokens, torch.full((4,), 5), tokens)[0].sum().backward()
+    assert all(parameter.grad is not None for parameter in model.encoder.layers.parameters())
+
+
 @pytest.mark.parametrize("options", [{}, {"trainable": "all"}, {"trainable": "encoder,decoder,embed"}])
 def test_everything_trains_unless_told_otherwise(options):
     model = build(**options)
