@@ -1,4 +1,4 @@
-"""BLEU and chrF of what `fairseq-generate` wrote, on recovered text against raw references, as a whole and by group."""
+"""BLEU and chrF of translations, on recovered text against raw references, as a whole and by group."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from typing import NamedTuple
 
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.alphabet import symbols_to_bytes
+from fairseq_bbpe.text.lines import read_lines
 
 WHOLE = "all"
 
 
 @dataclass(frozen=True)
 class Hypotheses:
-    """The best hypothesis of every sentence, in the order of the data: its text, and whether it had to be recovered."""
+    """The best hypothesis of every sentence, in the order of the data: its text, and whether it had to be recovered.
+
+    `invalid` is None where that is not known.
+    """
 
     texts: list[str]
-    invalid: list[bool]
+    invalid: list[bool] | None
 
 
 class Score(NamedTuple):
     """BLEU (13a, case-sensitive) and chrF of a group of sentences, 0 to 100.
 
     Attributes:
-        invalid: how many hypotheses were recovered.
+        invalid: how many hypotheses were recovered; None where that is not known.
         brevity_penalty: BLEU's, 1 where the hypotheses together are as long as the references or longer.
     """
 
@@ -33,19 +37,20 @@ class Score(NamedTuple):
     sentences: int
     bleu: float
     chrf: float
-    invalid: int
+    invalid: int | None
     bleu_signature: str
     chrf_signature: str
     brevity_penalty: float
 
 
 def read_hypotheses(path: str | Path) -> Hypotheses:
-    """Read the output of `fairseq-generate`, whose sentences come in the order of their lengths.
+    """Read translations: text, a sentence a line, or the output of `fairseq-generate`.
 
-    D- lines hold the text; H- lines the pieces, which spell bytes where the vocabulary is byte-level.
+    There sentences come in the order of their lengths; D- lines hold the text, H- lines the pieces, which spell bytes
+    where the vocabulary is byte-level. A file that has neither is text, in which nothing tells what was recovered.
 
     Raises:
-        UserError: no such file, or one without hypotheses, or with holes.
+        UserError: no such file, an empty one, or output of `fairseq-generate` with holes.
     """
     texts: dict[int, str] = {}
     invalid: dict[int, bool] = {}
@@ -62,9 +67,12 @@ def read_hypotheses(path: str | Path) -> Hypotheses:
                 else:
                     texts.setdefault(int(number), hypothesis)  # the first of --nbest
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}: give what fairseq-generate wrote") from None
-    if not texts:
-        raise UserError(f"{path}: holds no D- line: give what fairseq-generate wrote")
+        raise UserError(f"{path}: {error.strerror}: give what translate or fairseq-generate wrote") from None
+    if not texts and not invalid:
+        plain = [line.decode("utf-8", "replace") for line in read_lines(path)]
+        if not plain:
+            raise UserError(f"{path}: the file is empty: give what translate or fairseq-generate wrote")
+        return Hypotheses(plain, None)
     if sorted(texts) != list(range(len(texts))) or texts.keys() != invalid.keys():
         raise UserError(f"{path}: output is incomplete: run fairseq-generate to completion")
     return Hypotheses([texts[number] for number in sorted(texts)], [invalid[number] for number in sorted(texts)])
@@ -112,7 +120,7 @@ def _score(group: str, hypotheses: Hypotheses, references: Sequence[str], number
         len(numbers),
         round(found.score, 2),
         round(chrf.corpus_score(said, meant).score, 2),
-        sum(hypotheses.invalid[number] for number in numbers),
+        None if hypotheses.invalid is None else sum(hypotheses.invalid[number] for number in numbers),
         f"BLEU|{bleu.get_signature()}",
         f"chrF2|{chrf.get_signature()}",
         round(found.bp, 4),

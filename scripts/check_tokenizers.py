@@ -1,6 +1,6 @@
 """Segment files by a vocabulary, and by its exports for tokenizers and tiktoken: every piece must be the same.
 
-    python scripts/check_tokenizers.py --model bbpe.model corpora/*/train.*
+    python scripts/check_tokenizers.py --model data-bin/cldr/bbpe.model corpus/train.src corpus/train.en
 
 Prints a Markdown row a file: lines, pieces, lines that differ, and the status 1 where any does.
 """
@@ -15,7 +15,8 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from fairseq_bbpe import Vocabulary
-from fairseq_bbpe.export.tokenizer_files import SPECIALS, WORD, tiktoken_ranks, tokenizers_json
+from fairseq_bbpe.export.tokenizer_files import WORD, tiktoken_ranks, tokenizers_json
+from fairseq_bbpe.vocabularies.model_file import FAIRSEQ_SPECIALS
 
 BATCH = 20000  # lines that are held at once
 
@@ -23,7 +24,7 @@ BATCH = 20000  # lines that are held at once
 def differing(lines: list[str], vocabulary: Vocabulary, tokenizer: Tokenizer, encoding: tiktoken.Encoding):
     """Pieces of `lines` and how many lines differ, in tokenizers and in tiktoken."""
     expected = [vocabulary.encode(line).split() for line in lines]
-    numbers = {piece: number for number, piece in enumerate(vocabulary.pieces, len(SPECIALS))}  # fairseq's
+    numbers = {piece: number for number, piece in enumerate(vocabulary.pieces, len(FAIRSEQ_SPECIALS))}  # fairseq's
     numbered = [[numbers[piece] for piece in pieces] for pieces in expected]
     found = tokenizer.encode_batch(lines, add_special_tokens=False)
     spelled = encoding.decode_tokens_bytes

@@ -41,6 +41,16 @@ def test_other_lines_that_look_alike_are_no_hypotheses(tmp_path):
     assert read_hypotheses(out).texts == SAID
 
 
+def test_lines_of_text_are_hypotheses(tmp_path):
+    (tmp_path / "out").write_bytes("\n".join(SAID).encode() + b"\r\n\n")
+    found = read_hypotheses(tmp_path / "out")
+    assert found.texts == [*SAID[:-1], SAID[-1] + "\r", ""]
+    (tmp_path / "en").write_text("\n".join([*ENGLISH, "a line more"]) + "\n")
+    out = run("fairseq-bbpe", "score", tmp_path / "out", "--reference", tmp_path / "en", "--byte-level").stdout
+    assert out.splitlines()[1].split("\t")[4] == "-"
+    assert [each.invalid for each in score(found, [*ENGLISH, ""])] == [None]
+
+
 def test_every_group_has_the_score_of_sacrebleu(tmp_path):
     groups = ["de", "fr", "de", "fr"]
     for name, lines, end in (("en", ENGLISH, "\n"), ("groups", groups, " \r\n")):
@@ -91,7 +101,11 @@ def test_files_that_do_not_fit_are_refused(references, groups, words):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("", "no D- line"), ("H-1\t0\ta\nD-1\t0\ta\n", "output is incomplete"), ("D-0\t0\ta\n", "output is incomplete")],
+    [
+        ("", "the file is empty"),
+        ("H-1\t0\ta\nD-1\t0\ta\n", "output is incomplete"),
+        ("D-0\t0\ta\n", "output is incomplete"),
+    ],
 )
 def test_an_output_with_holes_is_refused(tmp_path, text, words):
     (tmp_path / "out").write_text(text)

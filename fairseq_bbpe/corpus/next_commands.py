@@ -8,17 +8,19 @@ from pathlib import Path
 import fairseq_bbpe
 from fairseq_bbpe.corpus.parallel_files import Corpus
 from fairseq_bbpe.corpus.preparation import Prepared
+from fairseq_bbpe.corpus.recipes import recipe_for
 
 # What fairseq takes where nothing else is said: the longest sentence of a model, and of a hypothesis.
 POSITIONS, HYPOTHESIS = 1024, 200
+# A batch is at least as long as the longest training sentence, up to so many tokens; longer ones are skipped.
 MAX_TOKENS = 4096
 
 _TRAIN = """\
-# train (on a GPU: --arch transformer_bbpe_ctx --fp16)
+# train, as suits {pairs:,} pairs on a CPU; on a GPU: --arch transformer_bbpe_ctx --bf16
 fairseq-train {data} {languages} \\
   --user-dir {plugin} {task}--arch transformer_bbpe_ctx_tiny --share-all-embeddings \\
-  --optimizer adam --adam-betas '(0.9, 0.98)' --lr 0.001 --lr-scheduler inverse_sqrt --warmup-updates 1000 \\
-  --criterion label_smoothed_cross_entropy --label-smoothing 0.1 --max-tokens {max_tokens} --max-epoch 20 \\
+  --optimizer adam --adam-betas '(0.9, 0.98)' --criterion label_smoothed_cross_entropy --label-smoothing 0.1 \\
+  {recipe} \\
   {positions}{validation} \\
   --save-dir {checkpoints} --no-epoch-checkpoints"""
 
@@ -50,7 +52,6 @@ def next_commands(corpus: Corpus, prepared: Prepared, destination: Path) -> str:
         "languages": shlex.join(["--source-lang", corpus.source, "--target-lang", corpus.target]),
         "task": "".join(f"{word} " for word in vocabulary.task_flags()),
         "bpe": shlex.join(vocabulary.fairseq_flags(destination / vocabulary.FILE)),
-        "max_tokens": max(MAX_TOKENS, limit),
         "and_score": "" if corpus.only_source else ", and score on the raw references",
     }
     positions = f"--max-source-positions {limit} --max-target-positions {limit} \\\n  " if limit > POSITIONS else ""
@@ -63,7 +64,9 @@ def next_commands(corpus: Corpus, prepared: Prepared, destination: Path) -> str:
         names["checkpoint"] = f"{checkpoints}/checkpoint_{best}.pt"
         folder, mark = checkpoints, ""
         validation = _validation(corpus, vocabulary.validation_flags(), hypothesis)
-        blocks = [_TRAIN.format(**names, positions=positions, validation=validation)]
+        pairs = prepared.lengths["train"][corpus.source].lines
+        recipe = " \\\n  ".join(recipe_for(pairs).flags(limit))
+        blocks = [_TRAIN.format(**names, pairs=pairs, recipe=recipe, positions=positions, validation=validation)]
     positions += "".join(f"--{flag.replace('_', '-')} {value} " for flag, value in hypothesis.items())
     template = _GENERATE if corpus.only_source else _GENERATE + _SCORE
     tests = [name for name in corpus.prefixes if name.startswith("test")]

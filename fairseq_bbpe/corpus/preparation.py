@@ -20,10 +20,11 @@ LOG = "preprocess.log"  # of fairseq-preprocess, whose output a data-bin is
 
 
 class Lengths(NamedTuple):
-    """Of one file, in pieces without </s>: its longest line, and all its lines together."""
+    """Of one file, in pieces without </s>: its longest line, and all its lines together; and how many lines."""
 
     longest: int
     total: int
+    lines: int
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def prepare(
                     prefix = folder / f"{name}.{corpus.source}-{corpus.target}.{language}"
                     encoded = (vocabulary.encode_lines(lines, workers) for lines in read_blocks(path))
                     written, unknown = write_indexed(prefix, encoded, ids)
-                    lengths[name][language] = Lengths(max(written) - 1, sum(written) - len(written))
+                    lengths[name][language] = Lengths(max(written) - 1, sum(written) - len(written), len(written))
                     told = f"{len(written)} lines, {sum(written)} pieces with </s>, {unknown} of them <unk>"
                     print(f"{prefix.name}: {told}", file=log)
 

@@ -150,9 +150,7 @@ class ByteLanguageModeling(SubBatchStatistics, FairseqTask):
             self.datasets[split] = self._training_windows(path)
         else:
             self.datasets[split] = self._evaluation_windows(path)
-            require_room(
-                self.cfg, split, int(self.datasets[split].sizes.max()), ", or a smaller --eval-scored-bytes"
-            )
+            require_room(self.cfg, split, int(self.datasets[split].sizes.max()), ", or a smaller --eval-scored-bytes")
 
     def _training_windows(self, path: Path) -> TrainingWindows:
         context, scored = self.cfg.context_bytes, self.cfg.scored_bytes

@@ -88,7 +88,7 @@ MODEL_EDITS = [
         r"if key in self\.skip_keys:",
         "if key in self.skip_keys or not ema_param.is_floating_point():",
         1,
-        "whole numbers in a state dict, such as counts and keys of a table, are no weights: --store-ema stopped at them",
+        "--store-ema stopped at whole numbers in a state dict, such as counts or keys of a table: they are no weights",
     ),
     # --- n-grams that must not repeat -------------------------------------------------------------------------------
     Edit(

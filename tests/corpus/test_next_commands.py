@@ -24,7 +24,7 @@ def test_printed_commands_run(corpus, prepared):
     script = (corpus / "bbpe.sh").read_text(encoding="utf-8")
     short = script
     for printed, quick in (
-        ("--max-epoch 20", "--max-epoch 1 --encoder-layers 1 --decoder-layers 1 --num-workers 0 --cpu"),
+        ("--max-update 3200", "--max-epoch 1 --encoder-layers 1 --decoder-layers 1 --num-workers 0 --cpu"),
         ('{"beam": 1}', '{"beam": 1, "max_len_b": 20, "min_len": 9}'),
         ("--beam 5", "--beam 2 --max-len-b 20 --cpu"),
     ):
@@ -44,7 +44,7 @@ def short(script: str) -> str:
     """A training of a moment, and short hypotheses."""
     script = re.sub(r"--max-len-a \S+ --max-len-b \S+ |, \"max_len_a.*?(?=})", "", script)
     for printed, quick in (
-        ("--max-epoch 20", "--max-update 2 --encoder-layers 1 --decoder-layers 1 --num-workers 0 --cpu"),
+        ("--max-update 3200", "--max-update 2 --encoder-layers 1 --decoder-layers 1 --num-workers 0 --cpu"),
         ('"beam": 1', '"beam": 1, "max_len_b": 20'),
         ("--beam 5", "--beam 1 --max-len-b 20 --cpu"),
     ):
@@ -71,7 +71,7 @@ def test_long_sentences_train_and_translate_and_an_odd_one_loses_no_epoch(tmp_pa
             (tmp_path / f"{name}.{language}").write_text(f"short\n{'x' * longest}\n" * 2)
     script = prepare(tmp_path, "--vocab", "byte", "--destdir", "bin").stdout
     assert script.count("--max-source-positions 1501 --max-target-positions 1501") == 2
-    assert "--max-tokens 4096" in script
+    assert "--max-tokens 1501 " in script
     shell(short(script), tmp_path)
     assert (tmp_path / "checkpoints/bin/test.en.txt").read_bytes().count(b"\n") == 4
 
@@ -112,18 +112,18 @@ def test_no_output_has_the_name_of_the_users_files():
     assert re.findall("> (.*)", script) == ["./test.hyp.out", "./test.hyp.b"]
 
 
-FEW = (100, 900)
+FEW = (100, 900, 9)
 
 
 @pytest.mark.parametrize(
     ("lengths", "limit", "tokens"),
     [
-        ({"train": (FEW, FEW), "valid": (FEW, FEW)}, None, 4096),
-        ({"train": (FEW, (1023, 1023)), "valid": (FEW, FEW)}, None, 4096),
-        ({"train": (FEW, (1024, 1024)), "valid": (FEW, FEW)}, 1025, 4096),
-        ({"train": ((9000, 9000), FEW), "valid": (FEW, FEW)}, 4096, 4096),
-        ({"train": (FEW, FEW), "valid": ((2000, 2000), FEW)}, 2001, 4096),
-        ({"train": (FEW, FEW), "test": (FEW, (5000, 5000))}, 5001, 5001),
+        ({"train": (FEW, FEW), "valid": (FEW, FEW)}, None, 1250),
+        ({"train": (FEW, (1023, 1023, 1)), "valid": (FEW, FEW)}, None, 1250),
+        ({"train": (FEW, (1024, 1024, 1)), "valid": (FEW, FEW)}, 1025, 1250),
+        ({"train": ((9000, 9000, 1), FEW), "valid": (FEW, FEW)}, 4096, 4096),
+        ({"train": (FEW, FEW), "valid": ((2000, 2000, 1), FEW)}, 2001, 2001),
+        ({"train": (FEW, FEW), "test": (FEW, (5000, 5000, 1))}, 5001, 5001),
     ],
 )
 def test_limits_are_those_of_the_longest_sentence(lengths, limit, tokens):
@@ -137,11 +137,33 @@ def test_limits_are_those_of_the_longest_sentence(lengths, limit, tokens):
 
 
 def test_hypotheses_may_be_twice_as_long_as_the_data_are_where_200_tokens_are_too_few():
-    assert "max-len" not in printed({"train": ((900, 900), (200, 900)), "test": (FEW, FEW)})
-    script = printed({"train": ((900, 1000), (201, 1230)), "valid": (FEW, (90, 20)), "test": ((5, 100), (5, 50))})
+    assert "max-len" not in printed({"train": ((900, 900, 9), (200, 900, 9)), "test": (FEW, FEW)})
+    script = printed(
+        {
+            "train": ((900, 1000, 9), (201, 1230, 9)),
+            "valid": ((100, 900, 9), (90, 20, 9)),
+            "test": ((5, 100, 9), (5, 50, 9)),
+        }
+    )
     # 2 * (1230 + 20 + 50) / (1000 + 900 + 100) = 1.3
     assert "--max-len-a 1.3 --max-len-b 50 --bpe bbpe" in script
     arguments = re.search(r"--eval-bleu-args ('.*?')", script)[1]
     assert json.loads(*shlex.split(arguments)) == {"beam": 1, "max_len_a": 1.3, "max_len_b": 50}
-    assert "--max-len-a 2 --max-len-b 50" in printed({"test": ((101, 101),)}, only_source=True)
-    assert "max-len" not in printed({"test": ((100, 100),)}, only_source=True)
+    assert "--max-len-a 2 --max-len-b 50" in printed({"test": ((101, 101, 1),)}, only_source=True)
+    assert "max-len" not in printed({"test": ((100, 100, 1),)}, only_source=True)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "flags"),
+    [
+        (3_944, "--lr 0.001 --lr-scheduler polynomial_decay --total-num-update 3200 --warmup-updates 100"),
+        (38_851, "--lr 0.0015 --lr-scheduler polynomial_decay --total-num-update 2000 --warmup-updates 300"),
+        (90_000, "--lr 0.001 --lr-scheduler polynomial_decay --total-num-update 8000 --warmup-updates 600"),
+        (4_500_000, "--lr 0.0007 --lr-scheduler inverse_sqrt --warmup-updates 4000"),
+    ],
+)
+def test_how_to_train_depends_on_the_size_of_the_corpus(pairs, flags):
+    side = (100, 20 * pairs, pairs)
+    script = printed({"train": (side, side), "valid": (FEW, FEW)})
+    assert f"{pairs:,} pairs" in script
+    assert f"{flags} --clip-norm 1" in script

@@ -4,6 +4,7 @@ import base64
 import json
 
 import pytest
+from conftest import ROOT, run
 from fairseq.data import Dictionary
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,3 +89,13 @@ def test_another_dictionary_beside_the_model_is_refused(tmp_path):
     (tmp_path / "dict.en.txt").write_text("".join(lines[::-1]), encoding="utf-8")
     with pytest.raises(UserError, match=r"dict.en.txt: not the dictionary of"):
         tokenizers_json(Vocabulary.load(model))
+
+
+def test_the_script_that_compares_them_on_files_finds_no_difference(tmp_path):
+    pytest.importorskip("tokenizers")
+    pytest.importorskip("tiktoken")
+    VOCABULARY.save(tmp_path / "bbpe")
+    (tmp_path / "text").write_text("\n".join(TEXT) + "\n", encoding="utf-8")
+    out = run("python", ROOT / "scripts/check_tokenizers.py", "--model", tmp_path / "bbpe.model", tmp_path / "text")
+    pieces = sum(len(VOCABULARY.encode(line).split()) for line in TEXT)
+    assert out.stdout.splitlines()[-1] == f"| all | 3 | {pieces} | 0 | 0 |"
