@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scale",
         choices=SCALES,
         default="tiny",
-        help="tiny (default): samples, seconds, a test. small: a CPU core for at most 40 minutes a system. "
+        help="tiny (default): samples, seconds, a test. small: a CPU core with bfloat16 for 20 to 40 minutes each. "
         "base, big: the paper's, on GPUs",
     )
     add("--systems", nargs="+", metavar="NAME", help="only these (default: all of the table)")

@@ -1,5 +1,6 @@
 """Translation with a byte-level vocabulary: fairseq's translation task, which knows what its pieces are."""
 
+import logging
 import os
 from collections import Counter
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from fairseq_bbpe.search.valid_utf8 import keep_valid, set_longest
 from fairseq_bbpe.tasks.splits import refuse_validation_on_training, require_room
 from fairseq_bbpe.vocabularies.byte_level import Vocabulary
 from fairseq_bbpe.vocabularies.language_balance import copies_of_a_line, read_languages, require_temperature
+
+logger = logging.getLogger(__name__)
 
 SWITCH = ("on", "off")
 
@@ -170,7 +173,11 @@ class TranslationBBPE(TranslationTask):
         languages = list(read_languages(path, "--train-languages"))
         if len(languages) != len(pairs):
             raise UserError(f"--train-languages {path}: has {len(languages)} lines for {len(pairs)} training pairs")
-        return LanguageSampling(pairs, languages, copies_of_a_line(Counter(languages), temperature), self.cfg.seed)
+        counts = Counter(languages)
+        copies = copies_of_a_line(counts, temperature)
+        drawn = ", ".join(f"{name} {count:,} -> {count * copies[name]:,.0f}" for name, count in counts.most_common())
+        logger.info(f"language temperature {temperature:g}, pairs of an epoch: {drawn}")
+        return LanguageSampling(pairs, languages, copies, self.cfg.seed)
 
     def _vocabulary_to_drop(self) -> Vocabulary:
         """The vocabulary beside the data; raises `UserError` where it is none whose merges can be left out."""

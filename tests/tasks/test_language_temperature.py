@@ -46,7 +46,13 @@ def test_what_does_not_fit_is_told_in_one_line(data_bin, tmp_path, monkeypatch, 
 def test_generation_needs_no_languages(corpus, data_bin, tmp_path):
     languages = tmp_path / "lang"
     shutil.copy(corpus / "valid.lang", languages)
-    train(data_bin, tmp_path, *TASK, "5", "--train-languages", languages, "--max-update", "2")
+    said = train(data_bin, tmp_path, *TASK, "5", "--train-languages", languages, "--max-update", "2").stdout
+    drawn = re.search(r"language temperature 5, pairs of an epoch: (.*)", said)[1]
+    counts = [(before, after) for _, before, _, after in map(str.split, drawn.split(", "))]
+    pairs = len(languages_of_pairs := (corpus / "valid.lang").read_text().split())
+    assert len(counts) == len(set(languages_of_pairs))
+    assert sum(int(before) for before, _ in counts) == pairs
+    assert sum(int(after) for _, after in counts) == pytest.approx(pairs, abs=len(counts) / 2)
     languages.unlink()
     files = ["--path", tmp_path / "checkpoint_last.pt", "--gen-subset", "test", "--user-dir", "fairseq_bbpe"]
     said = run("fairseq-generate", data_bin, "--task", "translation_bbpe", *files, "--beam", "1", "--max-len-b", "9")

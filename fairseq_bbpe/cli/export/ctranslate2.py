@@ -1,7 +1,7 @@
 """Convert a trained Transformer to CTranslate2, exactly: --embed-context none, or conv in one layer.
 
-'fairseq-bbpe translate --checkpoint FOLDER' runs the result, without torch's or fairseq's speed or size; its search has
-no rule of valid UTF-8, so what is not valid is recovered from. Anything that has no exact equal is refused.
+'fairseq-bbpe translate --checkpoint FOLDER' runs the result, faster, and on machines without torch and fairseq; its
+search has no rule of valid UTF-8, so what is not valid is recovered from. Anything that has no exact equal is refused.
 """
 
 import argparse
