@@ -38,14 +38,14 @@ def replacing_file(destination: str | os.PathLike) -> Iterator[Path]:
     Raises:
         OSError: it cannot be written, as where the disk is full; names `destination`.
     """
-    path = Path(destination)
+    path = Path(destination).resolve()  # of a link, what it leads to
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
         os.replace(part, path)
     except OSError as error:
         if error.filename in (None, str(part)):  # a write that fails names no file
-            error.filename = str(path)
+            error.filename = str(destination)
         raise
     finally:
         with suppress(OSError):

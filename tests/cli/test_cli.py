@@ -1,5 +1,6 @@
 """`fairseq-bbpe learn | encode | decode | show` as a shell runs them."""
 
+import json
 import os
 import re
 import resource
@@ -193,6 +194,14 @@ def test_a_disk_that_is_full_leaves_what_was_there(model, tmp_path, kind):
     assert f"error: {file}: File too large: check that it is open, yours, and has space left" in said
     assert list(tmp_path.iterdir()) == [file]
     assert file.read_text() == "whole"
+
+
+def test_what_a_link_leads_to_is_written(model, tmp_path):
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "link").symlink_to("file")
+    subprocess.run([*COMMAND, "export", "tokenizers", "--model", model, "--output", tmp_path / "link"], check=True)
+    assert (tmp_path / "link").is_symlink()
+    assert json.loads((tmp_path / "file").read_bytes())["model"]
 
 
 @pytest.mark.parametrize(
