@@ -84,8 +84,10 @@ class TranslationBBPE(TranslationTask):
         """As fairseq's, with a search that writes valid UTF-8 alone; `valid_utf8` in `args` goes before the task's.
 
         Each sentence's length is bounded by its own source and not by its batch's longest, but under
-        `--print-alignment`, whose generator is fairseq's own. Raises `UserError` for that of a model without attention.
+        `--print-alignment`, whose generator is fairseq's own. Raises `UserError` for that of a model without attention,
+        and for options that no search here has.
         """
+        _check_search(args)
         if getattr(args, "print_alignment", None):
             for model in models:
                 _ask_for_attention(model)
@@ -191,6 +193,15 @@ class TranslationBBPE(TranslationTask):
         if len(bpe.vocabulary) == 256:
             raise UserError(f"--bbpe-dropout: {path} has no merges to leave out: leave the flag out")
         return bpe.vocabulary
+
+
+def _check_search(args) -> None:
+    """Raise `UserError` for what would end in a traceback, some of it after the first batch."""
+    if getattr(args, "beam", 1) < 1:
+        raise UserError(f"--beam {args.beam}: give 1 or more")
+    for option in ("print_step", "retain_iter_history"):
+        if getattr(args, option, False):
+            raise UserError(f"--{option.replace('_', '-')}: of models that edit their output in steps: leave it out")
 
 
 def _ask_for_attention(model) -> None:

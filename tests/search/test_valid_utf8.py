@@ -245,6 +245,19 @@ def test_a_generator_that_no_task_tells_of_lengths_searches_as_well(task):
     assert all(len(hypotheses) == 3 for hypotheses in found)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"beam": 0}, "--beam 0: give 1"),
+        ({"print_step": True}, "--print-step: of models that edit"),
+        ({"retain_iter_history": True}, "--retain-iter-history: of models that edit"),
+    ],
+)
+def test_what_no_search_has_is_told_before_it(options, message, task):
+    with pytest.raises(UserError, match=f"^{message}"):
+        task.build_generator([model_of(task, 1)], Namespace(**options))
+
+
 def test_what_has_no_attention_prints_no_alignment(task):
     with pytest.raises(UserError, match=r"^--print-alignment: a Namespace has no attention"):
         task.build_generator([Namespace(has_attention=False)], Namespace(print_alignment="hard"))
