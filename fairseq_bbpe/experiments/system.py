@@ -104,7 +104,7 @@ class Table:
         kind: see `KINDS`.
         systems: those of the scales base, big and tiny; `small` those of the scale small, where they differ.
         split: what is scored, test or valid.
-        baseline: of a scale, the system that the others are tested against.
+        baselines: of a scale, the systems that the others are tested against.
         corpora, vocabularies: of the tables of text.
         languages: the first panel's of Figure 3, under each of their codes.
         sentences: by corpus the sentence and its translation that Figure 5 shows; the first of validation elsewhere.
@@ -116,7 +116,7 @@ class Table:
     systems: list[str] = field(default_factory=list)
     small: list[str] | None = None
     split: str = "test"
-    baseline: dict[str, str] = field(default_factory=dict)
+    baselines: dict[str, list[str]] = field(default_factory=dict)
     corpora: list[str] = field(default_factory=list)
     vocabularies: list[str] = field(default_factory=list)
     languages: list[str] = field(default_factory=list)
@@ -190,9 +190,10 @@ def read_experiments(path: Path) -> Experiments:
         _choose(f"{where}.split", table.split, ("test", "valid"))
         for each in (*table.systems, *(table.small or ())):
             _choose(f"{where}.systems", each, found.systems)
-        for scale, each in table.baseline.items():
-            _choose(f"{where}.baseline", scale, SCALES)
-            _choose(f"{where}.baseline.{scale}", each, found.systems)
+        for scale, baselines in table.baselines.items():
+            _choose(f"{where}.baselines", scale, SCALES)
+            for each in baselines:
+                _choose(f"{where}.baselines.{scale}", each, found.systems)
         for each in table.vocabularies:
             parse_vocabulary(each, f"{where}.vocabularies")
     for name, model in found.models.items():

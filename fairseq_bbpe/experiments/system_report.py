@@ -25,7 +25,7 @@ def of_systems(
     shown: list[str] | None,
     scale: Scale,
     equal: str,
-    tested: Section | None = None,
+    tested: Sequence[Section] = (),
 ) -> Report:
     """The report of trained systems; of the sets only those `shown`, and those of the paper; and what was `tested`."""
     by_cell: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -52,7 +52,7 @@ def of_systems(
     if all(row["brevity_penalty"] != "-" for row in rows):
         penalties = table(lambda found: f"{mean(row['brevity_penalty'] for row in found):.3f}" if found else "")
         sections.append(("Brevity penalty of BLEU", ["", *sets], penalties))
-    sections += [tested] if tested else []
+    sections += tested
     sections.append(_taken(systems, first))
     return Report(title, {"": _columns(rows)}, sections, _notes(rows, scale, equal, by_cell, systems, sets))
 

@@ -30,8 +30,8 @@ def report_on(jobs: list[Job], table: Table, command: list[str]) -> Report:
     for text in texts.values():
         if text.corpus.languages:
             shown = [*(shown or []), *ends(text.file("train", "lang"))]
-    baseline = table.baseline.get(jobs[0].workspace.scale_name)
-    tested = against(baseline, jobs, table.split) if baseline else None
+    baselines = table.baselines.get(jobs[0].workspace.scale_name, [])
+    tested = [section for each in baselines if (section := against(each, jobs, table.split))]
     return of_systems(table.title, rows, shown, jobs[0].workspace.scale, equal_of(jobs), tested)
 
 

@@ -118,7 +118,7 @@ def test_the_papers_figures_of_text_are_numbers_known_once():
         (("systems", "a", "flags", {"huge": {}}), "systems.a.flags: huge: choose from tiny, small, base, big"),
         (("tables", "t", "kind", "opinions"), "tables.t.kind: opinions: choose from translation"),
         (("tables", "t", "systems", ["c"]), "tables.t.systems: c: choose from a, b"),
-        (("tables", "t", "baseline", {"small": "c"}), "tables.t.baseline.small: c: choose from a, b"),
+        (("tables", "t", "baselines", {"small": ["a", "c"]}), "tables.t.baselines.small: c: choose from a, b"),
         (("models", "transformer", "flags", {"adam-betas": "(0.9", "0.98)": None}), "models.transformer.flags: 0.98)"),
         (("scales", "tiny", "tokens", "few"), "scales.tiny.tokens: Value 'few' "),
     ],
