@@ -157,7 +157,11 @@ def test_ngrams_travel_in_the_checkpoint(data_bin, tmp_path):
     [
         ("layer", ["--task", "translation_sub_batch"], "--task translation_sub_batch needs --norm sub_batch"),
         ("sub_batch", ["--task", "translation"], "train with --task translation_sub_batch"),
-        ("sub_batch", ["--max-tokens", "20"], "--max-tokens 20: --norm sub_batch needs two sentences in a batch"),
+        (
+            "sub_batch",
+            ["--max-tokens", "20", "--max-tokens-valid", "900"],
+            "--max-tokens 20: --norm sub_batch needs two sentences in a batch",
+        ),
         ("layer", ["--left-pad-target"], "--left-pad-target"),
     ],
 )
