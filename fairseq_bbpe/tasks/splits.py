@@ -2,11 +2,16 @@
 
 from typing import Any
 
+from omegaconf.errors import InterpolationKeyError
+
 from fairseq_bbpe.errors import UserError
 
 
 def _validates_on(cfg: Any, split: str) -> bool:
-    return not cfg.disable_validation and split in cfg.valid_subset.split(",")
+    try:
+        return not cfg.disable_validation and split in cfg.valid_subset.split(",")
+    except InterpolationKeyError:  # of a checkpoint that was saved before the tasks read these
+        return False
 
 
 def refuse_validation_on_training(cfg: Any, flag: str, change: str) -> None:
@@ -34,8 +39,7 @@ def require_room(cfg: Any, split: str, longest: int, remedy: str = "") -> None:
         cfg: of a task, with `valid_subset`, `disable_validation` and `max_tokens_valid` of fairseq's `dataset`.
         remedy: what else to do than to give a larger `--max-tokens-valid`.
     """
-    most = cfg.max_tokens_valid
-    if _validates_on(cfg, split) and most and longest > most:
+    if _validates_on(cfg, split) and (most := cfg.max_tokens_valid) and longest > most:
         raise UserError(
             f"--max-tokens-valid {most} (that of --max-tokens, unless given): the longest of {split!r} has {longest} "
             f"tokens: give --max-tokens-valid {longest}{remedy}"

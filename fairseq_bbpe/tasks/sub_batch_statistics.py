@@ -28,7 +28,7 @@ class SubBatchStatistics:
         if self.cfg.statistics_batches < 1:
             raise UserError(f"--statistics-batches {self.cfg.statistics_batches}: at least one batch is needed")
         self._model = super().build_model(cfg, from_checkpoint)
-        if self.cfg.store_ema and not from_checkpoint and self._has_statistics():
+        if not from_checkpoint and self.cfg.store_ema and self._has_statistics():
             raise UserError("--store-ema: not with --norm sub_batch, whose statistics cannot be averaged: leave it out")
         self._outdated = True
         return self._model

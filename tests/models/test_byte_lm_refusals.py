@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from fairseq import tasks
 from omegaconf import OmegaConf
 
 import fairseq_bbpe.plugin  # noqa: F401
@@ -80,3 +81,11 @@ def test_what_would_end_training_at_its_first_validation_is_told_before(tmp_path
     disabled = task_for(tmp_path, **validation | {"disable_validation": True})
     disabled.load_dataset("valid")
     disabled.load_dataset("train")
+
+
+def test_a_task_of_a_checkpoint_that_did_not_know_these_options_reads_its_files(tmp_path):
+    (tmp_path / "valid").write_bytes(bytes(99))
+    saved = {"_name": "byte_language_modeling", "data": str(tmp_path), "seed": 1, "train_subset": "train"}
+    task = tasks.setup_task(OmegaConf.create(saved), from_checkpoint=True)
+    task.load_dataset("valid")
+    assert len(task.dataset("valid"))
