@@ -39,11 +39,11 @@ def with_fairseqs_decoder(model):
 
 
 def batches(task, split: str, size: int, count: int):
-    """The first `count` batches of `size` sentences of like length, as `fairseq-generate` makes them."""
+    """At most `count` batches of `size` sentences of like length, as `fairseq-generate` makes them, from all lengths."""
     task.load_dataset(split)
     iterator = task.get_batch_iterator(task.dataset(split), max_sentences=size, num_workers=0)
-    itr = iterator.next_epoch_itr(shuffle=False)
-    return [batch for _, batch in zip(range(count), itr, strict=False)]
+    every = list(iterator.next_epoch_itr(shuffle=False))  # by length: the first ones are the shortest of all
+    return [every[i * len(every) // count] for i in range(count)] if count < len(every) else every
 
 
 def generators_of(model, task, beam: int, valid_utf8: bool) -> list:
