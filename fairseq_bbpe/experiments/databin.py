@@ -47,7 +47,7 @@ class DataBin:
     @property
     def kind(self) -> str:
         """The kind of vocabulary, one of `BPE`."""
-        return parse_vocabulary(self.vocabulary)[2]
+        return parse_vocabulary(self.vocabulary).kind
 
     @property
     def folder(self) -> Path:
@@ -61,8 +61,8 @@ class DataBin:
     @property
     def learned_on(self) -> DataBin | None:
         """The one from which the vocabulary is taken, where that is another corpus's."""
-        of, spec, _ = parse_vocabulary(self.vocabulary)
-        return DataBin(self.workspace, of, spec) if of else None
+        name, whole = parse_vocabulary(self.vocabulary), self.vocabulary or ""
+        return DataBin(self.workspace, name.of, whole.removeprefix(f"{name.of}/")) if name.of else None
 
     @property
     def pieces(self) -> int:
@@ -82,6 +82,8 @@ class DataBin:
             if self.learned_on.corpus_name not in self.workspace.corpora:
                 raise UserError(f"vocabulary {self.vocabulary}: {self.learned_on.corpus_name} is no corpus")
             self.learned_on.check()
+        elif parse_vocabulary(self.vocabulary).balance and not self.corpus.languages:
+            raise UserError(f"vocabulary {self.vocabulary}: {self.corpus_name} has no languages to balance: no .lang")
 
     def make(self, processes: Processes, threads: int) -> None:
         """Make it unless it is there; of several threads one makes it, and the others wait."""
@@ -110,9 +112,12 @@ class DataBin:
 
     def _prepare(self, processes: Processes, env: dict[str, str]) -> None:
         text, learned_on = self._training_text(), self.learned_on
+        name = parse_vocabulary(self.vocabulary)
         command: list[str | Path] = ["prepare"]
-        if learned_on is None:
-            command += ["--vocab", parse_vocabulary(self.vocabulary)[1], "--at-most"]
+        if learned_on is None and name.balance:
+            command += ["--model", self._learn_balanced(processes, env, text)]
+        elif learned_on is None:
+            command += ["--vocab", name.spec, "--at-most"]
         else:
             learned_on.make(processes, int(env["OMP_NUM_THREADS"]))
             command += ["--model", learned_on.folder / BPE[learned_on.kind][2]]
@@ -120,6 +125,15 @@ class DataBin:
         command += ["--trainpref", text.folder / "train", "--validpref", text.folder / "valid"]
         command += ["--testpref", self._tests(), "--destdir", self.folder]
         self._run(processes, env, *command)
+
+    def _learn_balanced(self, processes: Processes, env: dict[str, str], text: Text) -> Path:
+        """The model of a vocabulary for which languages are drawn by temperature, each pair with both its sides."""
+        name, prefix = parse_vocabulary(self.vocabulary), self.folder.with_name(f"{self.folder.name}.vocabulary")
+        languages = [text.folder / "train.lang"] * 2
+        command: list[str | Path] = ["learn", "--input", *(text.file("train", side) for side in text.corpus.sides[:2])]
+        command += ["--languages", *languages, "--balance", str(name.balance), "--vocab-size", str(name.size)]
+        self._run(processes, env, *command, "--output", prefix)
+        return Path(f"{prefix}.model")
 
     def _training_text(self) -> Text:
         text = self.workspace.text(self.corpus_name)

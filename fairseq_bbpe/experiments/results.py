@@ -98,9 +98,8 @@ def _paper(job: Job) -> dict[str, float]:
 
 def label(job: Job) -> str:
     """The system's label, with the vocabulary's real size where the text supports fewer pieces than were asked for."""
-    asked = parse_vocabulary(job.system.vocabulary)[1].partition(":")[2]
-    real = job.data.pieces
-    return f"{job.system.label} ({real:,} pieces)" if asked and real < int(asked) else job.system.label
+    asked, real = parse_vocabulary(job.system.vocabulary).size, job.data.pieces
+    return f"{job.system.label} ({real:,} pieces)" if asked and real < asked else job.system.label
 
 
 def recompute(job: Job, command: list[str]) -> str:

@@ -108,6 +108,14 @@ def test_the_papers_figures_of_text_are_numbers_known_once():
         ),
         (("systems", "a", "pairs", "many"), "systems.a.pairs: Value 'many' "),
         (("systems", "a", "vocabulary", "words:3"), "systems.a.vocabulary: words:3: give byte, char, bbpe:N"),
+        (
+            ("systems", "a", "vocabulary", "bpe:300@5"),
+            "systems.a.vocabulary: bpe:300@5: only bbpe:N is learned on balanced",
+        ),
+        (
+            ("systems", "a", "vocabulary", "bbpe:9@5"),
+            "systems.a.vocabulary: bbpe:9@5: a byte-level vocabulary holds all",
+        ),
         (("systems", "a", "model", "lstm"), "systems.a.model: lstm: choose from transformer, plain"),
         (("systems", "a", "model", "plain"), "systems.a.context: gru: the model plain has context: False"),
         (("systems", "b", "start", "c"), "systems.b.start: c: choose from a, b"),
