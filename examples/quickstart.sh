@@ -22,7 +22,7 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(dirname "$here")"
 output="$root/runs/quickstart"
 setup=yes
-pairs=40000 held_out=1500 pieces=4096 width=192 inner=512 updates=1500 warmup=100 save_every=400
+pairs=40000 held_out=1500 pieces=4096 width=192 inner=512 updates=1350 warmup=100 save_every=400
 
 while (($#)); do
   case "$1" in
@@ -80,7 +80,7 @@ else
   # A terminal gets fairseq's progress bar (stderr); of its log (stdout), all see what concerns the loss.
   fairseq-train "$data" --source-lang src --target-lang en --cpu --seed 1 \
     --user-dir "$root/fairseq_bbpe" --task translation_bbpe --arch transformer_bbpe_ctx_tiny --share-all-embeddings \
-    --encoder-embed-dim "$width" --decoder-embed-dim "$width" \
+    --encoder-layers 1 --encoder-embed-dim "$width" --decoder-embed-dim "$width" \
     --encoder-ffn-embed-dim "$inner" --decoder-ffn-embed-dim "$inner" --dropout 0 \
     --optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 1 \
     --lr 0.00125 --lr-scheduler polynomial_decay --warmup-updates "$warmup" --total-num-update "$updates" \
