@@ -22,7 +22,7 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(dirname "$here")"
 output="$root/runs/quickstart"
 setup=yes
-pairs=40000 held_out=1500 pieces=4096 width=192 inner=512 updates=1350 warmup=100 save_every=400
+pairs=40000 held_out=1500 pieces=4096 width=192 inner=512 updates=1350 warmup=100 save_every=450
 
 while (($#)); do
   case "$1" in
@@ -77,6 +77,7 @@ if [[ -e "$checkpoints/trained" ]]; then
 else
   say "Training, $updates updates: 3 to 7 minutes; the log is $output/train.log"
   # Validated and saved by updates alone: an epoch would end, and be validated, in between.
+  # One layer over the Bi-GRU of the encoder learns this corpus as well as two do, in less time.
   # A terminal gets fairseq's progress bar (stderr); of its log (stdout), all see what concerns the loss.
   fairseq-train "$data" --source-lang src --target-lang en --cpu --seed 1 \
     --user-dir "$root/fairseq_bbpe" --task translation_bbpe --arch transformer_bbpe_ctx_tiny --share-all-embeddings \
