@@ -39,7 +39,7 @@ def with_fairseqs_decoder(model):
 
 
 def batches(task, split: str, size: int, count: int):
-    """At most `count` batches of `size` sentences of like length, as `fairseq-generate` makes them, from all lengths."""
+    """At most `count` batches of `size` sentences of like length, as `fairseq-generate` makes them, of all lengths."""
     task.load_dataset(split)
     iterator = task.get_batch_iterator(task.dataset(split), max_sentences=size, num_workers=0)
     every = list(iterator.next_epoch_itr(shuffle=False))  # by length: the first ones are the shortest of all
@@ -52,6 +52,7 @@ def generators_of(model, task, beam: int, valid_utf8: bool) -> list:
         options = {"beam": beam, **LENGTHS}
         return [(task.build_generator([model], Namespace(**options, valid_utf8=rule)), model) for rule in ("on", "off")]
     models = [model, with_fairseqs_decoder(model)]
+    model.decoder.make_generation_fast_()
     kinds = (BeamSearchGenerator, SequenceGenerator)
     return [
         (kind([each], task.target_dictionary, beam_size=beam, **LENGTHS), each)

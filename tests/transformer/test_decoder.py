@@ -94,10 +94,13 @@ def test_steps_equal_the_whole_also_after_reordering(context, left):
 @pytest.mark.parametrize("left", [True, False])
 @pytest.mark.parametrize("ensemble", [1, 2])
 @pytest.mark.parametrize("prefix", [True, False])
-def test_generation_equals_fairseqs(beam, left, ensemble, prefix):
+@pytest.mark.parametrize("prepared", [True, False])
+def test_generation_equals_fairseqs(beam, left, ensemble, prefix, prepared):
     ours, theirs, dictionary = beside_fairseqs()
     ours.decoder.output_projection.weight.data[EOS] += 0.1  # some sentences end before others; tied weights
     theirs.load_state_dict(ours.state_dict(), strict=False)
+    if prepared:  # as all of fairseq's commands prepare a model
+        ours.decoder.make_generation_fast_()
     source = padded(sentences(5, 8, 3, 6), left)
     sample = {"net_input": {"src_tokens": source, "src_lengths": source.ne(PADDING).sum(1)}}
     given = torch.randint(4, SYMBOLS, (4, 2)) if prefix else None
