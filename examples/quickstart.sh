@@ -8,7 +8,7 @@ usage: bash examples/quickstart.sh [--output DIR] [--smoke] [--no-setup]
 
 Trains one byte-level model that translates 24 languages in 18 scripts into English, on two CPU cores and without
 downloading any data: installs everything (3 minutes), builds a corpus from Unicode CLDR and a byte-level vocabulary
-(seconds), trains (3 to 7 minutes), translates the test set and scores it with sacreBLEU (half a minute).
+(seconds), trains (3 to 6 minutes), translates the test set and scores it with sacreBLEU (half a minute).
 
 Each step that is done is skipped the next time; a training that was stopped goes on where it was last saved.
 
@@ -75,7 +75,7 @@ vocabulary="$data/bbpe.model"
 if [[ -e "$checkpoints/trained" ]]; then
   skip "Training"
 else
-  say "Training, $updates updates: 3 to 7 minutes; the log is $output/train.log"
+  say "Training, $updates updates: 3 to 6 minutes; the log is $output/train.log"
   # Validated and saved by updates alone: an epoch would end, and be validated, in between.
   # One layer over the Bi-GRU of the encoder learns this corpus as well as two do, in less time.
   # A terminal gets fairseq's progress bar (stderr); of its log (stdout), all see what concerns the loss.
