@@ -19,7 +19,7 @@ _TRAIN = """\
 # train, as suits {pairs:,} pairs on a CPU; on a GPU: --arch transformer_bbpe_ctx --bf16
 fairseq-train {data} {languages} \\
   --user-dir {plugin} {task}--arch transformer_bbpe_ctx_tiny --share-all-embeddings \\
-  --optimizer adam --adam-betas '(0.9, 0.98)' --criterion label_smoothed_cross_entropy --label-smoothing 0.1 \\
+  --optimizer adam --adam-betas '(0.9, 0.98)' --criterion label_smoothed_cross_entropy_blocks --label-smoothing 0.1 \\
   {recipe} \\
   {positions}{validation} \\
   --save-dir {checkpoints} --no-epoch-checkpoints"""
