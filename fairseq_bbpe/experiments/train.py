@@ -75,10 +75,10 @@ def train(job: Job, start: Path | None, processes: Processes) -> None:
     if state.get("budget") == budget and best_checkpoint(job).exists():
         return
     job.folder.mkdir(parents=True, exist_ok=True)
-    # What an earlier, shorter training reached is no longer what the checkpoints are of.
-    state = {"command": told(job), "origin": origin}
-    write_state(path, {**state, "toward": budget})
     mend_checkpoints(job.folder)
+    # What an earlier, shorter training reached is no longer what the checkpoints are of.
+    state = {"command": told(job), "origin": origin, "forgotten": _forgotten(job.folder)}
+    write_state(path, {**state, "toward": budget})
     if not job.budget.spent_by(progress_of(job.folder)):
         _train(job, start, processes)
     mend_checkpoints(job.folder)
@@ -142,17 +142,31 @@ def progress_of(folder: Path) -> dict[str, float]:
     from fairseq.checkpoint_utils import load_checkpoint_to_cpu
 
     loaded = load_checkpoint_to_cpu(str(path))
-    extra = loaded["extra_state"]
-    # Meters of all updates, over all sessions: their sums are what the model has seen.
-    meters = {name: meter for _, name, _, meter in extra["metrics"]["default"]}
-    iterator = extra["train_iterator"]
+    extra, updates = loaded["extra_state"], loaded["optimizer_history"][-1]["num_updates"]
+    # Meters of all updates: their sums are what the model has seen, and what they forgot when it was resumed.
+    meters = {name: int(meter["sum"]) for _, name, _, meter in extra["metrics"]["default"] if name in ("wpb", "bsz")}
+    forgotten = read_state(folder / STATE).get("forgotten") or {}
+    if forgotten.get("updates", updates) == updates:  # nothing was saved since
+        forgotten = {}
     return {
-        "updates": loaded["optimizer_history"][-1]["num_updates"],
-        "epochs": iterator["epoch"] - 1,
+        "updates": updates,
+        "epochs": extra["train_iterator"]["epoch"] - 1,
         "minutes": round(extra["previous_training_time"] / 60, 4),
-        "tokens": int(meters["wpb"]["sum"]) if "wpb" in meters else 0,
-        "sentences": int(meters["bsz"]["sum"]) if "bsz" in meters else 0,
+        "tokens": meters.get("wpb", 0) + forgotten.get("tokens", 0),
+        "sentences": meters.get("bsz", 0) + forgotten.get("sentences", 0),
     }
+
+
+def _forgotten(folder: Path) -> dict[str, float] | None:
+    """What the model has seen and fairseq will not know: a training that goes on from an epoch's end counts anew."""
+    path = folder / "checkpoint_last.pt"
+    if not path.exists():
+        return None
+    from fairseq.checkpoint_utils import load_checkpoint_to_cpu
+
+    if load_checkpoint_to_cpu(str(path))["extra_state"]["train_iterator"]["iterations_in_epoch"] == 0:
+        return progress_of(folder)
+    return read_state(folder / STATE).get("forgotten")
 
 
 def mend_checkpoints(folder: Path) -> None:

@@ -61,6 +61,19 @@ def test_a_longer_training_that_was_killed_is_not_taken_for_the_shorter_one(fold
     assert {row["updates"] for row in table(folder, "table5", "longer")} == {between}
 
 
+def test_what_it_has_seen_includes_what_it_saw_before_an_epochs_end(folder):
+    """From which fairseq's meters begin anew; another part goes on from amid an epoch."""
+    seen, updates = {}, []
+    for output, parts in {"at once": ["--epochs 2"], "in parts": ["--epochs 1", "--updates 50", "--epochs 2"]}.items():
+        for part in parts:
+            run("fairseq-bbpe", *command(folder, "table5", "--systems", "byte", *part.split(), output=output))
+            rows = table(folder, "table5", output)
+            updates.append(int(rows[0]["updates"]))
+        seen[output] = [(row["updates"], row["sentences_seen"], row["tokens_seen"]) for row in rows]
+    assert updates[1] < updates[2] < updates[3] == updates[0]
+    assert seen["in parts"] == seen["at once"]
+
+
 def test_a_parent_that_is_killed_takes_its_training_with_it(folder):
     words = [BIN / "fairseq-bbpe", *map(str, command(folder, "table5", "--systems", "byte", output="orphan"))]
     log = root(folder, "orphan") / "systems/byte/seed1/train.log"
