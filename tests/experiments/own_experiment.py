@@ -43,11 +43,13 @@ systems:
     context: none
     paper: {tiny: {all: 30, de: 12.5}}
   bpe: {label: BPE 32K, corpus: de-en, model: transformer, vocabulary: "bpe:32768", context: conv}
+  balanced: {<<: *byte, label: Balanced, vocabulary: "bbpe:300@5"}
   tuned: {<<: *byte, label: Tuned, start: byte, train: [encoder]}
   asis: {<<: *byte, label: As it is, start: byte, train: []}
 tables:
   table5: {title: A table, kind: translation, systems: [byte, bpe]}
   table8: {title: Transfer, kind: translation, systems: [tuned, asis]}
+  balance: {title: Balance, kind: translation, systems: [balanced]}
   figure4: {title: A figure, kind: context, split: valid, systems: [byte, bpe]}
   table4: {title: Lengths, kind: lengths, corpora: [de-en], vocabularies: [byte, "bbpe:300"]}
 """

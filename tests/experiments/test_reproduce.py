@@ -51,6 +51,27 @@ def test_sentences_and_tokens_seen_are_those_of_the_log(table5, folder):
     assert seen["byte"][0] == pytest.approx(6 * float(end[-1]["train_bsz"]), rel=0.01)
 
 
+def test_a_vocabulary_may_be_learned_on_balanced_languages(folder, tmp_path):
+    run("fairseq-bbpe", *command(folder, "balance"))
+    assert {row["pieces"] for row in table(folder, "balance")} == {"300"}
+    text = root(folder) / "corpora/de-en"
+    learn = [
+        "learn",
+        "--input",
+        text / "train.src",
+        text / "train.en",
+        "--vocab-size",
+        "300",
+        "--output",
+        tmp_path / "a",
+    ]
+    run("fairseq-bbpe", *learn, "--balance", "5", "--languages", *[text / "train.lang"] * 2)
+    balanced = (tmp_path / "a.model").read_bytes()
+    assert (root(folder) / "data-bin/de-en.bbpe-300@5/bbpe.model").read_bytes() == balanced
+    run("fairseq-bbpe", *learn)
+    assert (tmp_path / "a.model").read_bytes() != balanced
+
+
 def test_what_is_done_is_not_done_again(table5, folder):
     again = run("fairseq-bbpe", *command(folder, "table5"))
     assert again.stdout == table5.stdout
