@@ -6,6 +6,7 @@ and need not be valid UTF-8.
 
 import argparse
 import sys
+from collections.abc import Iterator
 from itertools import chain
 
 from tqdm import tqdm
@@ -16,6 +17,7 @@ from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.lines import read_lines
 from fairseq_bbpe.vocabularies.byte_level import Vocabulary
 from fairseq_bbpe.vocabularies.language_balance import balanced_lines
+from fairseq_bbpe.vocabularies.training import TooManyPieces
 
 EXAMPLE = "fairseq-bbpe learn --input train.ja train.en --vocab-size 4096 --output bbpe4k"
 
@@ -31,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive,
         metavar="N",
         help="pieces in the vocabulary: the 256 bytes and N-256 merges; 256 is the paper's byte vocabulary",
+    )
+    parser.add_argument(
+        "--at-most", action="store_true", help="where the text supports fewer than N pieces, learn as many as it does"
     )
     add_output(parser, "PREFIX", "writes PREFIX.model and PREFIX.dict.txt", ".model", ".dict.txt")
     parser.add_argument(
@@ -65,17 +70,14 @@ def run(args: argparse.Namespace) -> None:
     for flag, paths in (("--input", args.input), ("--languages", args.languages)):
         for path in paths:
             require_text(path, flag)
-    if args.balance is not None:
-        lines = balanced_lines(args.input, args.languages, args.balance)
-    elif args.languages:
+    if args.languages and args.balance is None:
         raise UserError("--languages: only --balance needs them: give --balance 5, or leave them out")
-    else:
-        lines = chain.from_iterable(map(read_lines, args.input))
-    # disable=None: a bar only where stderr is a terminal.
-    reading = tqdm(lines, desc="reading", unit=" lines", disable=None)
-    vocabulary = Vocabulary.learn(
-        reading, args.vocab_size, sample=args.sample or 0, workers=args.workers, verbose=args.verbose
-    )
+    try:
+        vocabulary = _learn(args, args.vocab_size)
+    except TooManyPieces as error:
+        if not args.at_most:
+            raise
+        vocabulary = _learn(args, error.largest)
     model, dictionary = vocabulary.save(args.output)
     print(f"wrote {model} and {dictionary}: {len(vocabulary)} pieces", file=sys.stderr)
     print(
@@ -83,3 +85,12 @@ def run(args: argparse.Namespace) -> None:
         f"  fairseq-preprocess --joined-dictionary --srcdict {dictionary} ...",
         file=sys.stderr,
     )
+
+
+def _learn(args: argparse.Namespace, size: int) -> Vocabulary:
+    lines: Iterator[bytes] = chain.from_iterable(map(read_lines, args.input))
+    if args.balance is not None:
+        lines = balanced_lines(args.input, args.languages, args.balance)
+    # disable=None: a bar only where stderr is a terminal.
+    reading = tqdm(lines, desc="reading", unit=" lines", disable=None)
+    return Vocabulary.learn(reading, size, sample=args.sample or 0, workers=args.workers, verbose=args.verbose)

@@ -61,8 +61,8 @@ class DataBin:
     @property
     def learned_on(self) -> DataBin | None:
         """The one from which the vocabulary is taken, where that is another corpus's."""
-        name, whole = parse_vocabulary(self.vocabulary), self.vocabulary or ""
-        return DataBin(self.workspace, name.of, whole.removeprefix(f"{name.of}/")) if name.of else None
+        of, _, own = (self.vocabulary or "").rpartition("/")
+        return DataBin(self.workspace, of, own) if of else None
 
     @property
     def pieces(self) -> int:
@@ -83,7 +83,10 @@ class DataBin:
                 raise UserError(f"vocabulary {self.vocabulary}: {self.learned_on.corpus_name} is no corpus")
             self.learned_on.check()
         elif parse_vocabulary(self.vocabulary).balance and not self.corpus.languages:
-            raise UserError(f"vocabulary {self.vocabulary}: {self.corpus_name} has no languages to balance: no .lang")
+            raise UserError(
+                f"vocabulary {self.vocabulary}: {self.corpus_name} has no languages to balance: leave out @T, or give "
+                "train.lang with it and `languages: true` in the corpora's YAML"
+            )
 
     def make(self, processes: Processes, threads: int) -> None:
         """Make it unless it is there; of several threads one makes it, and the others wait."""
@@ -131,8 +134,9 @@ class DataBin:
         name, prefix = parse_vocabulary(self.vocabulary), self.folder.with_name(f"{self.folder.name}.vocabulary")
         languages = [text.folder / "train.lang"] * 2
         command: list[str | Path] = ["learn", "--input", *(text.file("train", side) for side in text.corpus.sides[:2])]
-        command += ["--languages", *languages, "--balance", str(name.balance), "--vocab-size", str(name.size)]
-        self._run(processes, env, *command, "--output", prefix)
+        command += ["--languages", *languages, "--balance", str(name.balance)]
+        command += ["--vocab-size", str(name.size), "--at-most", "--output", prefix]
+        self._run(processes, env, *command)
         return Path(f"{prefix}.model")
 
     def _training_text(self) -> Text:

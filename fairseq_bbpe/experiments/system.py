@@ -198,7 +198,9 @@ def read_experiments(path: Path) -> Experiments:
             for each in baselines:
                 _choose(f"{where}.baselines.{scale}", each, found.systems)
         for each in table.vocabularies:
-            parse_vocabulary(each, f"{where}.vocabularies")
+            learned = parse_vocabulary(each, f"{where}.vocabularies")
+            if learned.of or learned.balance:
+                raise UserError(f"{where}.vocabularies: {each}: a table of text learns its own: {learned.spec}")
     for name, model in found.models.items():
         for key in ("flags", *SCALES, "generate"):
             for option, value in getattr(model, key).items():
@@ -237,6 +239,20 @@ def _check_system(where: str, name: str, system: System, found: Experiments) -> 
         if start in chain:
             raise UserError(f"{where}.start: {' starts from '.join([*chain, start])}")
         chain.append(start)
+    if system.start is not None:
+        _require_same_vocabulary(where, system, found.systems[system.start])
+
+
+def _require_same_vocabulary(where: str, system: System, before: System) -> None:
+    """Raise `UserError` where a model would go on from one whose pieces are others, though they may be as many."""
+    own, its = (
+        each.vocabulary
+        if each.vocabulary in (None, "byte") or "/" in each.vocabulary
+        else f"{each.corpus}/{each.vocabulary}"
+        for each in (system, before)
+    )
+    if own != its:
+        raise UserError(f"{where}.vocabulary: {system.vocabulary}: {system.start}, from which it starts, has {its}")
 
 
 def _check_positive(where: str, numbers: Mapping[str, float | None]) -> None:

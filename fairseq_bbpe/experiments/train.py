@@ -136,12 +136,9 @@ def _progress_line(kind: str, event: dict[str, Any]) -> str:
 
 def progress_of(folder: Path) -> dict[str, float]:
     """How far the last checkpoint came: updates, epochs, minutes, and the target tokens and sentences it has seen."""
-    path = folder / "checkpoint_last.pt"
-    if not path.exists():
+    loaded = _last_checkpoint(folder)
+    if loaded is None:
         return dict.fromkeys(("updates", "epochs", "minutes", "tokens", "sentences"), 0)
-    from fairseq.checkpoint_utils import load_checkpoint_to_cpu
-
-    loaded = load_checkpoint_to_cpu(str(path))
     extra, updates = loaded["extra_state"], loaded["optimizer_history"][-1]["num_updates"]
     # Meters of all updates: their sums are what the model has seen, and what they forgot when it was resumed.
     meters = {name: int(meter["sum"]) for _, name, _, meter in extra["metrics"]["default"] if name in ("wpb", "bsz")}
@@ -159,14 +156,19 @@ def progress_of(folder: Path) -> dict[str, float]:
 
 def _forgotten(folder: Path) -> dict[str, float] | None:
     """What the model has seen and fairseq will not know: a training that goes on from an epoch's end counts anew."""
+    loaded = _last_checkpoint(folder)
+    if loaded is not None and loaded["extra_state"]["train_iterator"]["iterations_in_epoch"] == 0:
+        return progress_of(folder)
+    return read_state(folder / STATE).get("forgotten")
+
+
+def _last_checkpoint(folder: Path) -> dict[str, Any] | None:
     path = folder / "checkpoint_last.pt"
     if not path.exists():
         return None
     from fairseq.checkpoint_utils import load_checkpoint_to_cpu
 
-    if load_checkpoint_to_cpu(str(path))["extra_state"]["train_iterator"]["iterations_in_epoch"] == 0:
-        return progress_of(folder)
-    return read_state(folder / STATE).get("forgotten")
+    return load_checkpoint_to_cpu(str(path))
 
 
 def mend_checkpoints(folder: Path) -> None:

@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from fairseq.data import LanguagePairDataset
+from fairseq.data import Dictionary, LanguagePairDataset
 from fairseq.dataclass import ChoiceEnum
 from fairseq.logging import metrics
 from fairseq.tasks import register_task
@@ -22,6 +23,7 @@ from fairseq_bbpe.search.length_bounds import LengthBoundedGenerator
 from fairseq_bbpe.search.utf8_automaton import PieceAutomaton, dictionary_pieces
 from fairseq_bbpe.search.valid_utf8 import keep_valid, set_longest
 from fairseq_bbpe.tasks.splits import refuse_validation_on_training, require_room
+from fairseq_bbpe.tasks.trained_pieces import fingerprints, require_pieces, require_pieces_of_start
 from fairseq_bbpe.vocabularies.byte_level import Vocabulary
 from fairseq_bbpe.vocabularies.language_balance import copies_of_a_line, read_languages, require_temperature
 
@@ -67,6 +69,9 @@ class TranslationBBPEConfig(TranslationConfig):
     max_tokens_valid: int | None = II("dataset.max_tokens_valid")
     valid_subset: str = II("dataset.valid_subset")
     disable_validation: bool = II("dataset.disable_validation")
+    save_dir: str = II("checkpoint.save_dir")
+    restore_file: str = II("checkpoint.restore_file")
+    finetune_from_model: Any = field(default=II("checkpoint.finetune_from_model"))  # fairseq takes no `str | None`
 
 
 @register_task("translation_bbpe", dataclass=TranslationBBPEConfig)
@@ -76,8 +81,12 @@ class TranslationBBPE(TranslationTask):
     registered_as = "translation_bbpe"
 
     def build_model(self, cfg, from_checkpoint=False):
-        """As fairseq's; raises `UserError` where a dictionary lacks bytes, before it is trained on."""
+        """As fairseq's; raises `UserError` where a dictionary lacks bytes, or has other pieces than the model that
+        training is to begin from, before it is trained on.
+        """
         check_training(self.source_dictionary, self.target_dictionary, self.cfg.eval_bleu_detok)
+        if not from_checkpoint:
+            require_pieces_of_start(self.cfg, self._dictionaries)
         return super().build_model(cfg, from_checkpoint)
 
     def build_generator(self, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
@@ -103,8 +112,20 @@ class TranslationBBPE(TranslationTask):
         return generator
 
     def state_dict(self) -> dict:
-        """As fairseq's, with the languages, which a checkpoint otherwise lacks where fairseq inferred them."""
-        return {**super().state_dict(), "source_lang": self.cfg.source_lang, "target_lang": self.cfg.target_lang}
+        """As fairseq's, with the pieces, and with the languages, which a checkpoint otherwise lacks where fairseq
+        inferred them.
+        """
+        languages = {"source_lang": self.cfg.source_lang, "target_lang": self.cfg.target_lang}
+        return {**super().state_dict(), **languages, **fingerprints(self._dictionaries)}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """As fairseq's, for a model to translate with; raises `UserError` where its pieces are not the data's."""
+        require_pieces("the model", state_dict, self._dictionaries, self.cfg.data)
+        super().load_state_dict(state_dict)
+
+    @property
+    def _dictionaries(self) -> dict[str, Dictionary]:
+        return {"source": self.source_dictionary, "target": self.target_dictionary}
 
     def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
         """As fairseq's."""

@@ -55,16 +55,8 @@ def test_a_vocabulary_may_be_learned_on_balanced_languages(folder, tmp_path):
     run("fairseq-bbpe", *command(folder, "balance"))
     assert {row["pieces"] for row in table(folder, "balance")} == {"300"}
     text = root(folder) / "corpora/de-en"
-    learn = [
-        "learn",
-        "--input",
-        text / "train.src",
-        text / "train.en",
-        "--vocab-size",
-        "300",
-        "--output",
-        tmp_path / "a",
-    ]
+    output = tmp_path / "a"
+    learn = ["learn", "--input", text / "train.src", text / "train.en", "--vocab-size", "300", "--output", output]
     run("fairseq-bbpe", *learn, "--balance", "5", "--languages", *[text / "train.lang"] * 2)
     balanced = (tmp_path / "a.model").read_bytes()
     assert (root(folder) / "data-bin/de-en.bbpe-300@5/bbpe.model").read_bytes() == balanced

@@ -17,7 +17,7 @@ scales: {tiny: {tokens: 64, max_tokens: 64, validate_every: 2, updates: 2}}
 models: {transformer: {context: true, flags: {arch: transformer_bbpe_ctx_tiny, lr: 0.1}}, plain: {}}
 systems:
   a: {label: A, corpus: x-en, model: transformer, vocabulary: byte, context: gru}
-  b: {label: B, corpus: x-en, model: transformer, vocabulary: "bbpe:300", context: none, start: a, train: [encoder]}
+  b: {label: B, corpus: x-en, model: transformer, vocabulary: byte, context: none, start: a, train: [encoder]}
 tables: {t: {title: T, kind: translation, systems: [a, b]}}
 """
 
@@ -108,16 +108,18 @@ def test_the_papers_figures_of_text_are_numbers_known_once():
         ),
         (("systems", "a", "pairs", "many"), "systems.a.pairs: Value 'many' "),
         (("systems", "a", "vocabulary", "words:3"), "systems.a.vocabulary: words:3: give byte, char, bbpe:N"),
-        (
-            ("systems", "a", "vocabulary", "bpe:300@5"),
-            "systems.a.vocabulary: bpe:300@5: only bbpe:N is learned on balanced",
-        ),
-        (
-            ("systems", "a", "vocabulary", "bbpe:9@5"),
-            "systems.a.vocabulary: bbpe:9@5: a byte-level vocabulary holds all",
-        ),
+        (("systems", "a", "vocabulary", "bpe:300@5"), "systems.a.vocabulary: bpe:300@5: only bbpe:N is"),
+        (("systems", "a", "vocabulary", "bbpe:9@5"), "systems.a.vocabulary: bbpe:9@5: a byte-level vocabulary"),
         (("systems", "a", "model", "lstm"), "systems.a.model: lstm: choose from transformer, plain"),
         (("systems", "a", "model", "plain"), "systems.a.context: gru: the model plain has context: False"),
+        (
+            ("systems", "b", "vocabulary", "bbpe:300"),
+            "systems.b.vocabulary: bbpe:300: a, from which it starts, has byte",
+        ),
+        (
+            ("tables", "t", "vocabularies", ["bbpe:300@5"]),
+            "tables.t.vocabularies: bbpe:300@5: a table of text learns its own: bbpe:300",
+        ),
         (("systems", "b", "start", "c"), "systems.b.start: c: choose from a, b"),
         (("systems", "a", "start", "b"), "systems.a.start: a starts from b starts from a"),
         (("systems", "a", "train", []), "systems.a.train: neither trains nor starts from a trained system"),

@@ -1,5 +1,6 @@
 """fairseq drives it all: the real commands, on several processes, killed and resumed."""
 
+import os
 import re
 import subprocess
 import time
@@ -88,14 +89,14 @@ def test_validate_and_score_start_and_count(command, trained, data_bin, corpus):
 def test_hydra_trains_from_a_file(bf16, data_bin, tmp_path):
     config = {
         "common": {"user_dir": str(PLUGIN), "cpu": True, "no_progress_bar": True, "bf16": bf16},
-        "task": {"_name": "translation_bbpe", "data": str(data_bin)},
+        "task": {"_name": "translation_bbpe", "data": os.path.relpath(data_bin, tmp_path)},
         "model": {"_name": "transformer_bbpe_ctx_tiny", "embed_context": "conv", "share_all_embeddings": True},
         "criterion": {"_name": "label_smoothed_cross_entropy", "label_smoothing": 0.1},
         "optimizer": {"_name": "adam"},
         "lr_scheduler": {"_name": "fixed"},
         "dataset": {"max_tokens": 600, "num_workers": 0},
         "optimization": {"max_update": 2, "lr": [0.001]},
-        "checkpoint": {"save_dir": str(tmp_path / "checkpoints")},
+        "hydra": {"job": {"chdir": False}},
     }
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     run("fairseq-hydra-train", "--config-dir", tmp_path, "--config-name", "small", cwd=tmp_path)

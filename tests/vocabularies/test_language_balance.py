@@ -106,6 +106,7 @@ def test_a_small_language_gets_merges_by_the_command(tmp_path):
     assert balanced == again
     assert as_it_stands == plain
     assert pieces(*balance, "5", "--sample", "50")[0] < plain[0]
+    assert len(Vocabulary(pieces(*balance, "5", "--at-most", "--vocab-size", "9999")[1])) < 400
     files = ["--input", tmp_path / "text", "--output", tmp_path / "w", "--vocab-size", "270", *balance[:2]]
     said = run("fairseq-bbpe", "learn", *files, status=2).stderr
     assert said == "fairseq-bbpe: error: --languages: only --balance needs them: give --balance 5, or leave them out\n"
