@@ -76,7 +76,9 @@ class Servers:
                     listener.bind(f"{self.started}/{kind}{turn}")
                     listener.listen(64)
                 descriptors = [*(listener.fileno() for listener in listeners), end]
-                subprocess.Popen([sys.executable, __file__, *map(str, descriptors)], pass_fds=descriptors)
+                # What torch has imported with two threads computes other last bits, though its forks have one.
+                one = {**os.environ, "OMP_NUM_THREADS": "1"}
+                subprocess.Popen([sys.executable, __file__, *map(str, descriptors)], pass_fds=descriptors, env=one)
                 for listener in listeners:
                     listener.close()
             os.close(end)
