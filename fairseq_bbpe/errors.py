@@ -9,6 +9,8 @@ class UserError(ValueError):
 
 def check_checkpoints(*paths: str | Path) -> None:
     """Raise `UserError` where one of `paths`, given as `--checkpoint`, is no file."""
-    for path in paths:
-        if not Path(path).is_file():
+    for path in map(Path, paths):
+        if path.is_dir():
+            raise UserError(f"--checkpoint {path}: is a folder: give a checkpoint in it that fairseq-train wrote")
+        if not path.is_file():
             raise UserError(f"--checkpoint {path}: no such file: give a checkpoint that fairseq-train wrote")

@@ -180,6 +180,8 @@ class TranslationBBPE(TranslationTask):
         if self.cfg.language_temperature != 1:
             refuse_validation_on_training(self.cfg, "--language-temperature", "leaves some of it out")
             self.datasets[split] = self._with_languages_sampled(self.datasets[split])
+        elif self.cfg.train_languages:
+            logger.warning("--train-languages has no effect: --language-temperature is 1")
 
     def _longest(self, pairs: LanguagePairDataset) -> int:
         """The longest side of a pair that the model reads, in tokens."""
@@ -191,6 +193,11 @@ class TranslationBBPE(TranslationTask):
         """The pairs under `--language-temperature`; raises `UserError` where their languages are not known."""
         temperature, path = self.cfg.language_temperature, self.cfg.train_languages
         require_temperature(temperature, "--language-temperature")
+        if not path:
+            raise UserError(
+                f"--language-temperature {temperature:g}: give --train-languages FILE, the language of each training "
+                "pair, a line each"
+            )
         if not Path(path).is_file():
             raise UserError(f"--train-languages {path}: no such file: give one with the language of each training pair")
         languages = list(read_languages(path, "--train-languages"))

@@ -210,7 +210,10 @@ def test_the_commands_make_folders_that_translate_alike(trained, tmp_path):
     )
     assert "--embed-context gru" in said.stderr
     assert said.stderr.count("\n") == 1
-    run("fairseq-bbpe", "export", "fairseq", "--checkpoint", checkpoint, "--output", tmp_path / "made")
+    made = ["fairseq-bbpe", "export", "fairseq", "--output", tmp_path / "made", "--checkpoint"]
+    run(*made, checkpoint)
+    for several, told in ((trained, "is a folder: give a"), (f"{checkpoint}:{checkpoint}", "an ensemble is no single")):
+        assert f"--checkpoint {several}: {told}" in run(*made, several, status=2).stderr
     (tmp_path / "made").rename(tmp_path / "moved")
     lines = ["3 mois", "", "4 Tage"]
     before = checkpoint.read_bytes()

@@ -80,6 +80,7 @@ def test_the_loop_of_the_documentation_translates_as_fairseq_does_without_fairse
     absent = "import sys\nsys.modules['fairseq'] = sys.modules['fairseq_bbpe'] = None\n"
     (tmp_path / "greedy.py").write_text(absent + loop, encoding="utf-8")
     assert run(sys.executable, "greedy.py", stdin=lines, cwd=tmp_path).stdout == expected
+    assert run(sys.executable, "greedy.py", stdin="3 mois " * 2000, cwd=tmp_path).stdout.count("\n") == 1
 
 
 def test_translate_says_that_the_programs_are_for_others(tmp_path):

@@ -21,7 +21,8 @@ def test_a_resumed_training_equals_one_that_was_not_stopped(corpus, data_bin, tm
     train(data_bin, stopped, *task, "--max-epoch", "2")
     one, other = weights(whole), weights(stopped)
     assert all(one[name].equal(other[name]) for name in one)
-    train(data_bin, plain, *TASK, "1", *task[4:], "--max-epoch", "2")
+    said = train(data_bin, plain, *TASK, "1", *task[4:], "--max-epoch", "2").stdout
+    assert "--train-languages has no effect: --language-temperature is 1" in said
     assert not all(one[name].equal(other) for name, other in weights(plain).items())
 
 
@@ -29,7 +30,8 @@ def test_a_resumed_training_equals_one_that_was_not_stopped(corpus, data_bin, tm
     ("task", "options", "message"),
     [
         ("translation_bbpe", ["0.5", "--train-languages", "lang"], "--language-temperature 0.5: give 1, which"),
-        ("translation_bbpe", ["5"], "--train-languages : no such file: give one with the language of each"),
+        ("translation_bbpe", ["5"], "--language-temperature 5: give --train-languages FILE, the language of each"),
+        ("translation_bbpe", ["5", "--train-languages", "no"], "no: no such file: give one with the language of each"),
         ("translation_bbpe", ["5", "--train-languages", "lang"], r"lang: has 2 lines for \d+ training pairs"),
         ("translation_bbpe", ["5", "--train-languages", "blank"], "blank: line 1 is empty: give the language"),
         ("translation_sub_batch", ["5"], "--language-temperature: not with --task translation_sub_batch"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fairseq_bbpe.cli.arguments import add_checkpoint, add_output
-from fairseq_bbpe.errors import check_checkpoints
+from fairseq_bbpe.errors import UserError, check_checkpoints
 
 
 def add_trained_model(parser: argparse.ArgumentParser) -> None:
@@ -17,8 +17,10 @@ def add_trained_model(parser: argparse.ArgumentParser) -> None:
 
 
 def load(args: argparse.Namespace) -> Any:
-    """The checkpoint as `FairseqModels`."""
+    """The checkpoint as `FairseqModels`; raises `UserError` where it is none, or several."""
     checkpoint = Path(args.checkpoint)
+    if ":" in args.checkpoint and not checkpoint.exists():  # several for `translate`
+        raise UserError(f"--checkpoint {args.checkpoint}: an ensemble is no single model to export: give one of them")
     check_checkpoints(checkpoint)  # before the seconds in which torch is imported
     logging.disable(logging.INFO)  # fairseq's account of what it loads
     from fairseq_bbpe.engines.fairseq_models import FairseqModels
