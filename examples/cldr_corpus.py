@@ -144,7 +144,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     option("--output", type=Path, required=True, metavar="DIR", help="folder to make; left alone where it is done")
     option("--languages", default=LANGUAGES, metavar="CODES", help="CLDR locales to translate from, in one argument")
     option("--unseen", default="si", metavar="CODE", help="locale of unseen.*, in a script of its own")
-    option("--pairs", type=int, default=40_000, metavar="N", help="sentences to draw, over all languages")
+    option(
+        "--pairs",
+        type=int,
+        default=40_000,
+        metavar="N",
+        help="sentences to draw, over all languages, beside the words of CLDR",
+    )
     option("--held-out", type=int, default=1_500, metavar="N", help="of those, for test, and as many for valid")
     option("--seed", type=int, default=1, metavar="N", help="of the draw")
     args = parser.parse_args(argv)

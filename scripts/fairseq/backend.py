@@ -20,7 +20,7 @@ from edits import EDITS, REQUIREMENTS
 
 UPSTREAM = "0.12.2"
 # The label of our edits; a test holds that it is counted up with them, so that an installed fairseq shows which it has.
-LABEL = "bbpe.12"
+LABEL = "bbpe.13"
 VERSION = f"{UPSTREAM}+{LABEL}"
 SHA256 = "34f1b18426bf3844714534162f065ab733e049597476daa35fffb4d06a92b524"
 HERE = Path(__file__).resolve().parent

@@ -88,6 +88,19 @@ TRAINING_EDITS = [
         "--finetune-from-model counted the time of the model that it starts from as its own, against --stop-time-hours "
         "too; what resets meters resets the clock",
     ),
+    # --- a training that is at its end ------------------------------------------------------------------------------
+    Edit(
+        "fairseq_cli/train.py",
+        r"^    while epoch_itr\.next_epoch_idx <= max_epoch:\n",
+        r"\g<0>        if trainer.get_num_updates() >= (cfg.optimization.max_update or math.inf):\n"
+        r"            logger.info(\n"
+        r'                f"nothing to train: the checkpoint has {trainer.get_num_updates()} updates, "\n'
+        r'                f"--max-update is {cfg.optimization.max_update}"\n'
+        r"            )\n"
+        r"            break\n",
+        1,
+        "--max-update was compared after an update: the same command again trained, and saved, one more each time",
+    ),
     # --- sums that must not drift -----------------------------------------------------------------------------------
     Edit(
         "fairseq_cli/eval_lm.py",
