@@ -7,7 +7,8 @@ from fairseq.checkpoint_utils import load_checkpoint_to_cpu
 
 
 def test_max_update_holds_when_the_command_is_given_again(data_bin, trained, tmp_path):
-    last = shutil.copy(trained / "checkpoint_last.pt", tmp_path)
+    last = tmp_path / "checkpoint_last.pt"
+    shutil.copyfile(trained / "checkpoint_last.pt", last)
     before = last.read_bytes()
     command = ["fairseq-train", data_bin, "--task", "translation_bbpe", *QUICK, *SMALL, *ADAM, "--disable-validation"]
     for most in ("120", "90"):
