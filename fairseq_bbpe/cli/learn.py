@@ -6,7 +6,8 @@ and need not be valid UTF-8.
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
+from functools import partial
 from itertools import chain
 
 from tqdm import tqdm
@@ -15,9 +16,8 @@ from fairseq_bbpe.cli.arguments import add_output, add_workers, positive
 from fairseq_bbpe.corpus.checks import require_text
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.text.lines import read_lines
-from fairseq_bbpe.vocabularies.byte_level import Vocabulary
 from fairseq_bbpe.vocabularies.language_balance import balanced_lines
-from fairseq_bbpe.vocabularies.training import TooManyPieces
+from fairseq_bbpe.vocabularies.specification import Specification
 
 EXAMPLE = "fairseq-bbpe learn --input train.ja train.en --vocab-size 4096 --output bbpe4k"
 
@@ -72,12 +72,13 @@ def run(args: argparse.Namespace) -> None:
             require_text(path, flag)
     if args.languages and args.balance is None:
         raise UserError("--languages: only --balance needs them: give --balance 5, or leave them out")
-    try:
-        vocabulary = _learn(args, args.vocab_size)
-    except TooManyPieces as error:
-        if not args.at_most:
-            raise
-        vocabulary = _learn(args, error.largest)
+    vocabulary = Specification("bbpe", args.vocab_size).vocabulary(
+        partial(_lines, args),
+        sample=args.sample or 0,
+        workers=args.workers,
+        at_most=args.at_most,
+        verbose=args.verbose,
+    )
     model, dictionary = vocabulary.save(args.output)
     print(f"wrote {model} and {dictionary}: {len(vocabulary)} pieces", file=sys.stderr)
     print(
@@ -87,10 +88,8 @@ def run(args: argparse.Namespace) -> None:
     )
 
 
-def _learn(args: argparse.Namespace, size: int) -> Vocabulary:
-    lines: Iterator[bytes] = chain.from_iterable(map(read_lines, args.input))
+def _lines(args: argparse.Namespace) -> Iterable[bytes]:
+    lines: Iterable[bytes] = chain.from_iterable(map(read_lines, args.input))
     if args.balance is not None:
         lines = balanced_lines(args.input, args.languages, args.balance)
-    # disable=None: a bar only where stderr is a terminal.
-    reading = tqdm(lines, desc="reading", unit=" lines", disable=None)
-    return Vocabulary.learn(reading, size, sample=args.sample or 0, workers=args.workers, verbose=args.verbose)
+    return tqdm(lines, desc="reading", unit=" lines", disable=None)  # a bar only where stderr is a terminal

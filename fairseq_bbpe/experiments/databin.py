@@ -11,7 +11,7 @@ from pathlib import Path
 from fairseq_bbpe.errors import UserError
 from fairseq_bbpe.experiments.corpus import Corpus, Text, becoming, count_lines, sample_text
 from fairseq_bbpe.experiments.process import Processes, environment
-from fairseq_bbpe.experiments.system import parse_vocabulary
+from fairseq_bbpe.experiments.vocabulary_name import parse_vocabulary
 from fairseq_bbpe.experiments.workspace import Workspace
 from fairseq_bbpe.text.lines import read_lines
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from fairseq_bbpe.experiments.corpus import Text
 from fairseq_bbpe.experiments.job import Job
-from fairseq_bbpe.experiments.system import parse_vocabulary
+from fairseq_bbpe.experiments.vocabulary_name import parse_vocabulary
 from fairseq_bbpe.experiments.workspace import read_state
 
 COLUMNS = (

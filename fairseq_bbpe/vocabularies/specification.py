@@ -90,6 +90,7 @@ class Specification:
         sample: int = 0,
         workers: int = 1,
         at_most: bool = False,
+        verbose: bool = False,
     ) -> SubwordVocabulary:
         """Learn it from `lines()`, or from `sample` of them drawn evenly, or load it.
 
@@ -99,11 +100,11 @@ class Specification:
         if self.path is not None:
             return load_vocabulary(self.path)
         try:
-            vocabulary = KINDS[self.kind].learn(lines(), self.size, sample=sample, workers=workers)
+            vocabulary = KINDS[self.kind].learn(lines(), self.size, sample=sample, workers=workers, verbose=verbose)
         except TooManyPieces as error:
             if not at_most:
                 raise
-            return replace(self, size=error.largest).vocabulary(lines, sample=sample, workers=workers)
+            return replace(self, size=error.largest).vocabulary(lines, sample=sample, workers=workers, verbose=verbose)
         vocabulary.name = self.name
         return vocabulary
 

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import torch
 from conftest import ADAM, QUICK, SMALL, run
 
 
@@ -53,9 +54,8 @@ def test_a_model_does_not_translate_with_other_pieces(trained, data_bin, other, 
 
 
 def test_a_checkpoint_of_earlier_says_nothing_of_its_pieces(trained, other, tmp_path):
-    import torch
-
     state = torch.load(trained / "checkpoint_best.pt", weights_only=False)
     state["task_state"] = {name: state["task_state"][name] for name in ("source_lang", "target_lang")}
     torch.save(state, tmp_path / "checkpoint.pt")
-    run("fairseq-bbpe", "translate", "--checkpoint", tmp_path / "checkpoint.pt", "--data", other, stdin="a\n")
+    translate = ["fairseq-bbpe", "translate", "--checkpoint", tmp_path / "checkpoint.pt", "--data", other]
+    assert run(*translate, stdin="a\n").stdout.count("\n") == 1
