@@ -116,7 +116,7 @@ def test_a_specification_passes_on_sample_and_workers():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Vocabulary, "learn", learn)
         found = Specification.parse("bbpe:400").vocabulary(lambda: TEXT, sample=7, workers=3, at_most=True)
-    assert asked == [(TEXT, size, {"sample": 7, "workers": 3}) for size in (400, 300)]
+    assert asked == [(TEXT, size, {"sample": 7, "workers": 3, "verbose": False}) for size in (400, 300)]
     assert found.name == "bbpe:300"
 
 
