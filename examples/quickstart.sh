@@ -22,7 +22,7 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(dirname "$here")"
 output="$root/runs/quickstart"
 setup=yes
-pairs=40000 held_out=1500 pieces=4096 width=192 inner=512 updates=1350 warmup=100 save_every=450
+pairs=40000 held_out=1500 pieces=4096 width=192 inner=512 updates=1200 warmup=100 save_every=400
 
 while (($#)); do
   case "$1" in
@@ -84,7 +84,7 @@ else
     --encoder-layers 1 --encoder-embed-dim "$width" --decoder-embed-dim "$width" \
     --encoder-ffn-embed-dim "$inner" --decoder-ffn-embed-dim "$inner" --dropout 0 \
     --optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 1 \
-    --lr 0.00125 --lr-scheduler polynomial_decay --warmup-updates "$warmup" --total-num-update "$updates" \
+    --lr 0.002 --lr-scheduler polynomial_decay --warmup-updates "$warmup" --total-num-update "$updates" \
     --criterion label_smoothed_cross_entropy_blocks --label-smoothing 0.1 --max-tokens 1024 --max-tokens-valid 4096 \
     --max-update "$updates" --save-interval-updates "$save_every" --keep-interval-updates 1 --no-epoch-checkpoints \
     --save-interval 99 --validate-interval 99 \
